@@ -43,6 +43,7 @@ GROUPS = {
     "vswitches": "VSwitches",
     "eips": "Elastic addresses",
     "security_groups": "Security groups",
+    "network_interfaces": "Network interfaces",
     "regions": "Regions, zones and types",
     "tags": "Tags",
     "endpoints": "Endpoints",

@@ -6,6 +6,7 @@ Its exit code and its last line say nothing of what became of an image, so it is
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kiln.client.client import Client
+from tests.docs.pages import examples
 from tests.tools import needs
 from tests.warm import start_kiln
 
@@ -84,6 +86,27 @@ def images_of(client, name):
         for image in client.call("DescribeImages", asked)["Images"]["Image"]:
             found[region] = image
     return found
+
+
+def test_the_page_uploads_as_it_stands(served, disk, tmp_path):
+    (page,) = [
+        one.text for one in examples("sh") if one.page == "docs/howto/python.md" and "aliyun-img-utils" in one.text
+    ]
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "kiln").write_text(f'#!/bin/sh\nexec {shlex.join(KILN)} "$@"\n')
+    (folder / "kiln").chmod(0o755)
+    (tmp_path / disk.name).symlink_to(disk)
+    environment = {
+        "PATH": f"{folder}:{PROGRAM.parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "KILN_DATA": str(served.data),
+    }
+
+    done = subprocess.run(["sh", "-ec", page], capture_output=True, check=False, cwd=tmp_path, env=environment)
+
+    assert done.returncode == 0, done.stderr
+    assert (served.buckets / "images" / disk.name).stat().st_size == disk.stat().st_size
 
 
 @pytest.mark.parametrize("way", ["--accelerated-transfer", "--direct-transfer"])

@@ -75,6 +75,7 @@ LESS = {
     "DescribeInstances.Instances.Instance.PrivateDnsNameOptions": "There is no private DNS.",
     "DescribeInstances.Instances.Instance.SecurityOptions": "Guests have no trusted modules.",
     "DescribeInstances.Instances.Instance.SpotInterruptionBehavior": "There are no spot instances.",
+    "DescribeNetworkInterfaces.NetworkInterfaceSets.NetworkInterfaceSet": "There are no trunks or prefixes.",
     "DescribeInstanceTypes.InstanceTypes.InstanceType": "Facts of real hosts; what QEMU has is told.",
 }
 

@@ -46,3 +46,19 @@ def test_user_data_are_handed_as_the_bytes_that_were_sent(cloud, networks, kept,
 
     assert told is not None
     assert told[0].user_data == handed
+
+
+def test_a_closed_service_is_closed_from_the_next_question_on(cloud, networks):
+    instance = an_instance(cloud, status=InstanceStatus.STOPPED).id
+    cloud.call("StartInstance", InstanceId=instance)
+    cloud.settle()
+    place = the_default_vpc(cloud).id, interface_id(instance)
+
+    seen = []
+    for endpoint, tokens in [("enabled", "required"), ("disabled", "required"), ("enabled", "optional")]:
+        cloud.call("ModifyInstanceMetadataOptions", InstanceId=instance, HttpEndpoint=endpoint, HttpTokens=tokens)
+        told = describe(cloud.ports, *place)
+        assert told is not None
+        seen.append((told[0].is_closed, told[0].needs_token))
+
+    assert seen == [(False, True), (True, True), (False, False)]

@@ -18,6 +18,7 @@ from kiln.operations import (
     instances,
     key_pairs,
     launch_templates,
+    network_interfaces,
     reasons,
     regions,
     resource_groups,
@@ -34,7 +35,7 @@ from kiln.operations import (
 
 GROUPS = (
     *(images, tasks, snapshots, disks, instances, launch_templates, key_pairs, assistant, terminals),
-    *(vpcs, vswitches, security_groups, eips),
+    *(vpcs, vswitches, security_groups, network_interfaces, eips),
     *(regions, tags, resources),
     *(endpoints, identities, resource_groups, audit, reasons, webhooks),
 )

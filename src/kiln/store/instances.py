@@ -152,6 +152,14 @@ def serial_number(instance: Instance) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_OID, instance.id))
 
 
+def has_owner_in(resource_group: str) -> Condition:
+    """The condition that an interface's instance is in the resource group."""
+    owner = select(instances.c.id).where(
+        instances.c.id == interfaces.c.instance, instances.c.resource_group == resource_group
+    )
+    return exists(owner.correlate(interfaces.table))
+
+
 def is_in_group(group: str) -> Condition:
     """The condition that the instance is in the security group."""
     mine = memberships.c.instance == instances.c.id

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Index, func, select, text
+from sqlalchemy import Index, exists, func, select, text
 
 from kiln.declare.ids import PREFIXES
 from kiln.ground.values import dataclass
 from kiln.store import eips, vpcs
+from kiln.store.conditions import Condition
 from kiln.store.database import Transaction
+from kiln.store.order import Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
 
@@ -70,6 +72,9 @@ memberships: Rows[Membership] = Rows(
     ],
 )
 
+#: The newest first.
+NEWEST: Order = newest_first(interfaces.c)
+
 
 def interface_id(instance: str) -> str:
     """The ID of the primary interface of an instance: as it was told before there were rows of interfaces."""
@@ -92,6 +97,14 @@ def groups_of(tx: Transaction, instances: Sequence[str]) -> dict[str, list[str]]
     for one in memberships.among(tx, "instance", instances):
         found[one.instance].append(one.security_group)
     return found
+
+
+def is_member(group: str) -> Condition:
+    """The condition that an interface is in the security group."""
+    member = select(memberships.c.interface).where(
+        memberships.c.security_group == group, memberships.c.interface == interfaces.c.id
+    )
+    return exists(member.correlate(interfaces.table))
 
 
 def count_in(tx: Transaction, vswitches: Sequence[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from kiln.operations.instances.describe_user_data import describe_user_data
 from kiln.operations.instances.detach_instance_ram_role import detach_instance_ram_role
 from kiln.operations.instances.get_instance_console_output import get_instance_console_output
 from kiln.operations.instances.modify_instance_attribute import modify_instance_attribute
+from kiln.operations.instances.modify_instance_metadata_options import modify_instance_metadata_options
 from kiln.operations.instances.modify_instance_spec import modify_instance_spec
 from kiln.operations.instances.reboot_instance import reboot_instance
 from kiln.operations.instances.reboot_instances import reboot_instances
@@ -47,6 +48,7 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     describe_instance_attribute,
     describe_instance_status,
     modify_instance_attribute,
+    modify_instance_metadata_options,
     modify_instance_spec,
     replace_system_disk,
     allocate_public_ip_address,
