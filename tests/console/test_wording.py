@@ -39,3 +39,12 @@ def test_what_stands_in_backticks_is_code_and_nothing_else_is_mark_up():
     )
     assert bare("Say `kiln env` or [a page](page.md).") == "Say kiln env or a page."
     assert prose("One ` alone, <i>") == "One ` alone, &lt;i&gt;"
+    assert prose("``one` of two") == "``one` of two"
+
+
+@pytest.mark.parametrize("repeated", ["`", "```a``b`", "[", "[a](", "[a](b[", "](["])
+def test_a_million_letters_are_read_once(repeated):
+    """Read again from each letter on they take hours."""
+    text = repeated * ((1 << 20) // len(repeated))
+
+    assert prose(text) == bare(text) == text

@@ -9,8 +9,10 @@ from markupsafe import Markup, escape
 from kiln.console.texts import Texts
 
 _WORD = re.compile(r"[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_CODE = re.compile(r"(`+)([^`]+)\1")
-_LINK = re.compile(r"\[([^\]]+)\]\([^)\s]+\)")
+# Each begins where nothing before it can, and ends before the next begins: a text may be long and somebody else's, and
+# is read once, not again from each letter on.
+_CODE = re.compile(r"(?<!`)(`+)(?!`)([^`]+)\1(?!`)")
+_LINK = re.compile(r"\[([^\[\]]+)\]\([^()\s]+\)")
 _SHORT = {"Id": "ID", "Ids": "IDs", "Ip": "IP", "Os": "OS", "Cidr": "CIDR", "Vpc": "VPC"}
 
 
