@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kiln.client.client import ApiFailure, Client
+from kiln.client.reasons import reasons
 from kiln.ground.units import KiB, MiB
 from kiln.testing import Served, start_kiln
 from kiln.upkeep.abandoned import ABANDONED
@@ -65,6 +66,7 @@ def main(folder: Path) -> None:
         kiln.start()
         assert _ballast(data) == 0
         assert _tag(client, kept, 0) == "ServiceUnavailable"
+        _expect_an_import_to_wait(client)
         client.call("StopInstance", InstanceId=instance)
         _wait(lambda: _status(client, instance) == "Stopped")
         client.call("DeleteInstance", InstanceId=instance)
@@ -118,6 +120,14 @@ def _leave_a_lease(kiln: Served, client: Client) -> None:
     assert kiln.process is not None
     assert kiln.process.wait(_PATIENCE_S) == 137
     del kiln.settings["kill_at"]
+
+
+def _expect_an_import_to_wait(client: Client) -> None:
+    (left,) = client.rows("DescribeTasks", TaskStatus="Processing")
+    assert left["TaskStatus"] == "Waiting"
+    (why,) = reasons(client, left["TaskId"])["Reasons"]["Reason"]
+    assert why["State"] == "Waiting"
+    assert "The disk is full" in why["Message"]
 
 
 def _images(client: Client) -> set[str]:

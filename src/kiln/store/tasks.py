@@ -180,8 +180,8 @@ def is_lane_busy(tx: Transaction, lane: str) -> bool:
 
 def may_begin(tx: Transaction, lane: str, now: float) -> bool:
     """Whether a task that is written to *lane* now may be carried out at once."""
-    is_transfer = lane.startswith(_TRANSFER)
-    return not is_lane_busy(tx, lane) and not (is_transfer and len(running_transfers(tx, now)) >= TRANSFERS_AT_ONCE)
+    is_full = is_transfer(lane) and len(running_transfers(tx, now)) >= TRANSFERS_AT_ONCE
+    return not is_lane_busy(tx, lane) and not is_full
 
 
 def is_waited_for(tx: Transaction, task: Task) -> bool:
@@ -257,6 +257,11 @@ def transfer_lanes(account: str) -> tuple[str, ...]:
     return tuple(f"{_TRANSFER}:{account}:{n}" for n in range(_TRANSFERS_OF_ONE))
 
 
+def is_transfer(lane: str) -> bool:
+    """Whether what is in *lane* moves the bytes of an import, an export or a copy."""
+    return lane.startswith(_TRANSFER)
+
+
 def errand_lane(tx: Transaction, instance: str) -> str:
     """A lane for what is done within an instance's guest beside all else: that in which the least is to be done."""
     lanes = [f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE)]
@@ -307,7 +312,7 @@ def running_transfers(tx: Transaction, now: float) -> list[Task]:
 
 def _whose_turn(tx: Transaction, due: Sequence[Task], now: float, transfers: int) -> list[Task]:
     """Of the tasks that are due, those that may begin: all but the transfers that must wait for others'."""
-    waiting = [task for task in due if task.lane.startswith(_TRANSFER)]
+    waiting = [task for task in due if is_transfer(task.lane)]
     if not waiting:
         return list(due)
     busy = Counter(task.account for task in running_transfers(tx, now))
@@ -320,18 +325,7 @@ def _whose_turn(tx: Transaction, due: Sequence[Task], now: float, transfers: int
         )
         chosen.add(turn.id)
         busy[turn.account] += 1
-    return [task for task in due if task.id in chosen or not task.lane.startswith(_TRANSFER)]
-
-
-def place_in_queue(tx: Transaction, task: Task, now: float) -> int:
-    """How many of its account's transfers begin before this one, itself among them; 0 when it waits for none."""
-    if task.status != TaskStatus.PROCESSING or task.owner or not task.lane.startswith(_TRANSFER):
-        return 0
-    of_account = {"account": task.account, "listed": True, "status": TaskStatus.PROCESSING}
-    is_behind = tasks.count(tx, tasks.c.seq < task.seq, lane=task.lane, **of_account) > 0
-    if not is_behind and len(running_transfers(tx, now)) < TRANSFERS_AT_ONCE:
-        return 0
-    return 1 + tasks.count(tx, tasks.c.seq < task.seq, owner="", **of_account)
+    return [task for task in due if task.id in chosen or not is_transfer(task.lane)]
 
 
 def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:

@@ -52,6 +52,7 @@ from kiln.store.changes import Listener
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseMalformed
 from kiln.store.hosts import ANY_SHARE, NOTHING, Share
+from kiln.store.lanes import transfers_at_once
 from kiln.store.room import left_on, most_elsewhere, waiting
 from kiln.store.tasks import LeaseLost, Task
 from kiln.tasks.courtesy import Courtesy
@@ -236,7 +237,8 @@ class Worker:
 
     def claim(self, now: float) -> list[Task]:
         """Take the leases of tasks that are due and that nobody works on."""
-        sizes, transfers = partial(size_in, self._ports.deployment), self._most_transfers()
+        sizes = partial(size_in, self._ports.deployment)
+        transfers = transfers_at_once(self._ports.database)
         with self._ports.database.read() as tx:
             if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now), transfers=transfers):
                 return []
@@ -254,14 +256,6 @@ class Worker:
             return tasks.claim(tx, self.id, time_, _BATCH, self._ports.host, share=share, transfers=transfers)
 
         return self._ports.database.write(claim)
-
-    def _most_transfers(self) -> int:
-        """How many imports, exports and copies of bytes may run at once.
-
-        None while the room that is kept for deleting is given up: one that an earlier run left would use it up, and
-        nothing could be deleted any more. It waits, and can be cancelled; what waits has a lane of transfers alone.
-        """
-        return 0 if self._ports.database.is_room_given_up() else tasks.TRANSFERS_AT_ONCE
 
     def _time(self, tx: Transaction, now: float) -> float:
         return self._ports.database.time_of_leases(tx, now)

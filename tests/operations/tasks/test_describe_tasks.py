@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kiln.store.tasks import transfer_lanes
 from tests.clouds import OTHER, REGION
 from tests.operations.tasks.agenda import a_task
 from tests.stock import an_instance
@@ -47,6 +48,19 @@ class TestTheAnswer:
 
         assert listed(cloud) == [task.id]
         assert listed(cloud, TaskIds=task.id, account=OTHER) == []
+
+    def test_says_that_a_transfer_waits_for_room_on_a_full_disk(self, cloud, monkeypatch):
+        lane, _ = transfer_lanes(cloud.account)
+        begun = a_task(cloud, owner="worker", lease_until=cloud.clock() + 50, lane=lane)
+        behind, other = a_task(cloud, lane=transfer_lanes(cloud.account)[1]), a_task(cloud)
+        monkeypatch.setattr(cloud.ports.database, "is_room_given_up", lambda: True)
+
+        shown = {one["TaskId"]: one["TaskStatus"] for one in cloud.call("DescribeTasks")["TaskSet"]["Task"]}
+
+        assert shown == {begun.id: "Processing", behind.id: "Waiting", other.id: "Processing"}
+        told = cloud.call("DescribeTaskAttribute", TaskId=behind.id)
+        (disk,) = told["OperationProgressSet"]["OperationProgress"]
+        assert (told["TaskStatus"], disk["OperationStatus"]) == ("Waiting", "Waiting")
 
 
 class TestFilters:

@@ -26,7 +26,7 @@ from kiln.store import tasks as queue
 from kiln.store.disks import disks
 from kiln.store.images import Image, images
 from kiln.store.instances import instances
-from kiln.store.lanes import before_in_lane
+from kiln.store.lanes import before_in_lane, place_in_queue, transfers_at_once
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
 
@@ -227,9 +227,10 @@ def _say(call: Call, task: Task) -> tuple[str, str]:
     if first is not None:
         # Transfers of one account share a lane, and nobody sees the tasks of another.
         return "Waiting", f"{first.action} of {first.resource} ({first.id}) comes first."
-    if task.lane in queue.transfer_lanes(task.account) and call.ports.database.is_room_given_up():
-        return "Waiting", "The disk is full: it begins when there is room. What there is is kept for what deletes."
-    if queue.place_in_queue(call.tx, task, call.now):
+    transfers = transfers_at_once(call.ports.database)
+    if place_in_queue(call.tx, task, call.now, transfers):
+        if not transfers:
+            return "Waiting", "The disk is full: it begins when there is room. What there is is kept for what deletes."
         return "Waiting", "As many imports and exports are under way as may be at once."
     return "Waiting", task.error_message or "It is about to begin."
 

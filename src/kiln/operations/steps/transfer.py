@@ -18,7 +18,8 @@ from kiln.declare.states import TaskStatus
 from kiln.pools.port import Progress, SourceFormat, TargetFormat
 from kiln.store.database import Transaction
 from kiln.store.images import images
-from kiln.store.tasks import Task, place_in_queue, tasks, transfer_lanes
+from kiln.store.lanes import place_in_queue, transfers_at_once
+from kiln.store.tasks import Task, tasks, transfer_lanes
 
 #: How the wire calls the formats that the pool reads, and those that it writes.
 SOURCE_FORMATS: dict[str, SourceFormat] = {"RAW": "raw", "VHD": "vpc", "QCOW2": "qcow2", "VMDK": "vmdk"}
@@ -69,7 +70,7 @@ def objects_of(task: Task) -> list[str]:
 
 def say_status(call: Call, task: Task) -> tuple[str, int]:
     """The task's status as answers spell it, and its place among those of its account that wait; 0 when it does not."""
-    place = place_in_queue(call.tx, task, call.now)
+    place = place_in_queue(call.tx, task, call.now, transfers_at_once(call.ports.database))
     return ("Waiting" if place else task.status), place
 
 
