@@ -17,7 +17,7 @@ from kiln.declare.products import PRODUCTS
 from kiln.declare.shapes import Field, fields_of
 from kiln.declare.states import MOVES
 from kiln.operations import ALL, CATALOGUE
-from kiln.upkeep.duties import DUTIES
+from kiln.upkeep.duties import DUTIES, LATER
 from kiln.wire.decode import decode
 from kiln.wire.dispatch import Dispatcher, errors_of
 from tests.beginnings import BEGINNINGS
@@ -192,6 +192,16 @@ def test_every_error_of_an_operation_can_be_told_from_the_others(operation):
     told = [(error.code, error.status, error.message) for error in errors_of(operation)]
 
     assert sorted(told) == sorted(set(told))
+
+
+def test_whatever_anything_ends_with_is_declared():
+    """An error that nobody declares is in no catalogue, and no client knows what to do about it."""
+    of_all = ("kiln.declare.errors", "kiln.wire.errors")
+    declared = {error for operation in ALL for error in errors_of(operation)}
+    own = {error for error in every(ApiError) if error.__module__.startswith("kiln.")}
+
+    assert {error for error in own - declared if error.__module__ not in of_all} <= set(LATER)
+    assert [error.__name__ for error in LATER if not error.hint] == []
 
 
 def test_every_error_class_is_named_for_its_code():

@@ -22,6 +22,7 @@ from kiln.declare.products import PRODUCTS, Product
 from kiln.declare.rules import Between, JsonList, OneOf
 from kiln.declare.shapes import Field, JsonObject, fields_of
 from kiln.operations import ALL
+from kiln.upkeep.duties import LATER
 from kiln.wire import errors as gateway_errors
 from kiln.wire.dispatch import errors_of
 
@@ -38,6 +39,7 @@ def build(
     """The catalogue of *operations*, which are of *products*."""
     names: dict[type[ApiError], str] = {}
     gateway = [_name(error, names) for error in _common_errors()]
+    later = [_name(error, names) for error in LATER]
     described = [
         {
             "name": product.name,
@@ -50,6 +52,7 @@ def build(
     return {
         "products": described,
         "gateway": gateway,
+        "later": later,
         "errors": dict(sorted(errors.items())),
     }
 

@@ -132,7 +132,7 @@ def errors(catalogue: Catalogue) -> str:
     for name in catalogue.names:
         for fault in catalogue.action(name).faults:
             met.setdefault(fault, []).append(name)
-    gateway = set(catalogue.gateway)
+    gateway, later = set(catalogue.gateway), catalogue.later
     own = sorted((fault for fault in met if fault not in gateway), key=lambda fault: (fault.code, fault.status))
     return _page(
         "Errors",
@@ -148,6 +148,14 @@ def errors(catalogue: Catalogue) -> str:
         _table(
             ("HTTP", "Code", "Message", "When, and what to do", "Actions"),
             ((*_error_row(fault, with_hint=True), _links(met[fault])) for fault in own),
+        ),
+        "## What was begun",
+        "What was answered with success may fail later, with an error of its action or with one of these. Images, "
+        "DescribeTaskAttribute and DescribeReasons tell it; `kiln wait`, the `show` of each word and the console say "
+        "what to do, too.",
+        _table(
+            ("Code", "Message", "When, and what to do"),
+            (_error_row(fault, with_hint=True)[1:] for fault in later),
         ),
     )
 

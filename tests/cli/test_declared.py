@@ -215,6 +215,7 @@ def test_hints_speak_the_command_line_s_words():
     known = catalogue.load()
     gateway = {fault.code for fault in known.gateway}
     hints = {fault.hint for name in known.names for fault in known.action(name).faults if fault.code not in gateway}
+    hints |= {fault.hint for fault in known.later}
     said = {hint: re.findall(r"[A-Za-z]\w+", re.sub("`kiln call [^`]*`", "", hint)) for hint in hints}
 
     assert {hint: wrong for hint, words in said.items() if (wrong := OF_THE_API.intersection(words))} == {}

@@ -8,6 +8,7 @@ from kiln.cli import exits
 from kiln.cli.refusals import explain
 from kiln.client import catalogue
 from kiln.client.client import ApiFailure
+from kiln.client.waiters import WaitFailed
 from kiln.service.errors import DatabaseNewer, DatabaseOlder, DataFolderRefused
 
 
@@ -46,6 +47,12 @@ def test_says_that_a_call_takes_no_names_where_one_was_given(capsys, given, is_t
     explain(known)
 
     assert ("`kiln call` takes IDs alone, and no names." in capsys.readouterr().err) is is_told
+
+
+def test_says_what_to_do_about_what_failed_later(capsys):
+    assert explain(WaitFailed("image m-1 is CreateFailed", "Make room."), about="m-1") == exits.FAILED_LATER
+
+    assert capsys.readouterr().err == "kiln: m-1: image m-1 is CreateFailed\n(Make room.)\n"
 
 
 def test_says_to_stop_what_is_to_be_deleted(capsys):

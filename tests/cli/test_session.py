@@ -125,6 +125,7 @@ def test_shows_why_an_import_failed(shell, data):
         shown = shell.run(noun, "show", resource)
         assert "Reasons" in shown
         assert reason["Message"][:20] in shown
+        assert " ".join(reason["Hint"].split())[:20] in " ".join(shown.split())
     assert "there is no snapshot" in shell.refuses("snapshot", "show", "s-00000000000000000000")
 
 

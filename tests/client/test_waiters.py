@@ -78,6 +78,17 @@ def test_tells_why_where_the_service_can(stage, answer, told):
     assert str(failed.value) == f"image m-1 is CreateFailed and will not be Available{told}"
 
 
+def test_tells_what_to_do_about_what_no_action_declares(stage):
+    reason = {"Action": "CreateImage", "State": "Failed", "Code": "ServiceUnavailable"}
+    reason["Message"] = "There is no room left in the pool: v-1"
+    stage.script = [*images("CreateFailed"), (200, {"Reasons": {"Reason": [reason]}})]
+
+    with pytest.raises(WaitFailed) as failed:
+        waiters.wait(stage.client(), "image", "m-1", "Available")
+
+    assert "`kiln status`" in failed.value.hint
+
+
 def test_ends_when_the_resource_is_gone(stage):
     stage.script = images("Creating", "")
 
@@ -145,11 +156,18 @@ def test_knows_of_each_noun_where_it_rests(noun):
 
 def test_tells_why_a_task_failed(stage):
     step = {"ErrorCode": "InvalidImageFormat.Malformed", "ErrorMsg": "The file is cut short."}
-    answer = {"TaskStatus": "Failed", "TaskProcess": "3%", "OperationProgressSet": {"OperationProgress": [step]}}
+    answer = {
+        "TaskStatus": "Failed",
+        "TaskAction": "ImportImage",
+        "OperationProgressSet": {"OperationProgress": [step]},
+    }
     stage.script = [(200, answer)]
 
-    with pytest.raises(WaitFailed, match=r"InvalidImageFormat.Malformed: The file is cut short"):
+    with pytest.raises(WaitFailed, match=r"InvalidImageFormat.Malformed: The file is cut short") as failed:
         waiters.wait(stage.client(), "task", "t-1", "Finished")
+
+    assert failed.value.hint == stage.client().catalogue.hint("ImportImage", "InvalidImageFormat.Malformed", 0)
+    assert failed.value.hint
 
 
 def test_waits_until_what_has_failed_is_gone(stage):

@@ -86,6 +86,16 @@ def test_a_failed_image_says_what_to_do_where_that_is_known(window):
         assert "<code>kiln region list</code>" in page.text
 
 
+def test_a_failed_image_says_what_to_do_about_what_no_action_declares(window):
+    image = an_image(window.cloud)
+    failed = {"status": "CreateFailed", "error_code": "ServiceUnavailable"}
+    failed["error_message"] = "There is no room left in the pool: v-1"
+    window.cloud.ports.database.write(lambda tx: images.update(tx, failed, id=image.id))
+
+    for page in (window.get(f"/images/{image.id}"), window.get("/")):
+        assert "What to do: Delete what nobody needs" in page.words
+
+
 def test_the_first_page_tells_the_newest_images_state_in_the_visitors_language(window):
     image = an_image(window.cloud)
     window.cloud.ports.database.write(lambda tx: images.update(tx, {"status": "CreateFailed"}, id=image.id))

@@ -92,6 +92,7 @@ def test_hints_name_commands():
     """Else the test above would hold nothing."""
     hints = " ".join(fault.hint for name in catalogue.load().names for fault in catalogue.load().action(name).faults)
 
+    hints += " ".join(fault.hint for fault in catalogue.load().later)
     assert set(_QUOTED.findall(hints)) <= set(told())
     assert _QUOTED.findall(hints)
 

@@ -11,6 +11,7 @@ class TaskUnreadable(ApiError):
     code = "TaskUnreadable"
     status = 500
     message = "The task can't be carried out, since what it is to do can't be read: {reason}."
+    hint = "What it had begun was taken back: ask for it again."
 
 
 class ServiceUnavailablePoolClosed(ApiError):
@@ -19,6 +20,7 @@ class ServiceUnavailablePoolClosed(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The pool can't be written: {reason}"
+    hint = "`kiln doctor` on the host of the service says more. Ask again when its operator has mended that."
 
 
 class ServiceUnavailablePoolDamaged(ApiError):
@@ -27,6 +29,7 @@ class ServiceUnavailablePoolDamaged(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The pool is damaged: {reason}."
+    hint = "`kiln fsck --no-repair` on the host of the service says what is lost; a backup may have it."
 
 
 class ServiceUnavailableHostFailed(ApiError):
@@ -35,6 +38,7 @@ class ServiceUnavailableHostFailed(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The host of the service failed: {reason}"
+    hint = "`kiln doctor` there, and the log of the service, say more. Ask again when its operator has mended that."
 
 
 class ServiceUnavailableMachineAstray(ApiError):
@@ -43,6 +47,7 @@ class ServiceUnavailableMachineAstray(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The running machine can't go over to other files: {reason}"
+    hint = "Stop the instance and start it: its next machine begins with the right files. Then ask again."
 
 
 class ServiceUnavailableMachineFailed(ApiError):
@@ -51,6 +56,7 @@ class ServiceUnavailableMachineFailed(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The machine did not do what it was told: {reason}"
+    hint = "Stop the instance, with force where it does not go, and start it; the log of the service says more."
 
 
 class ServiceUnavailableHostSilent(ApiError):
@@ -68,3 +74,7 @@ class ServiceUnavailableNoRoom(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "There is no room left in the pool: {reason}"
+    hint = (
+        "Delete what nobody needs, or give the pool's file system more room, and ask again: `kiln status` on the host "
+        "of the service shows what takes space."
+    )

@@ -156,7 +156,8 @@ def _brought_in(
         except WaitFailed as error:
             with suppress(*_FAILURES):
                 target.call("DeleteImage", ImageId=made)
-            raise Refusal(str(error), exits.FAILED_LATER, "Nothing of it is left there.") from error
+            hint = f"{error.hint} Nothing of it is left there.".lstrip()
+            raise Refusal(str(error), exits.FAILED_LATER, hint) from error
         return made
 
 

@@ -152,8 +152,8 @@ def import_image(
     except WaitFailed as error:
         is_needed = False
         failed = answer["ImageId"]
-        hint = f"{failed} stays in the list with its name until `{said_in(client, f'kiln image delete {failed}')}`."
-        raise Refusal(str(error), exits.FAILED_LATER, hint) from error
+        stays = f"{failed} stays in the list with its name until `{said_in(client, f'kiln image delete {failed}')}`."
+        raise Refusal(str(error), exits.FAILED_LATER, f"{error.hint} {stays}".lstrip()) from error
     finally:
         if upload is not None and is_needed:
             output.note(f"{upload.said} is read until the import is done; a later `kiln image import` takes it away.")

@@ -117,7 +117,6 @@ _KNOWN: tuple[tuple[type[Exception], Exit, str], ...] = (
     (ParameterRefused, exits.USAGE, "`kiln call ACTION --help` lists what an action takes."),
     (Unreachable, exits.UNREACHABLE, "`kiln serve` starts the service; KILN_ENDPOINT says where it is looked for."),
     (AnswerBroken, exits.SERVICE_FAILED, "Does KILN_ENDPOINT name a Kiln?"),
-    (WaitFailed, exits.FAILED_LATER, ""),
     (WaitTooLong, exits.TOO_LONG, "--timeout sets how long to wait."),
 )
 
@@ -153,9 +152,10 @@ def explain(error: Exception, about: str = "") -> Exit | None:
     said = f"{about}: " if about else ""
     if isinstance(error, ApiFailure):
         return _explain_failure(error, said)
-    if isinstance(error, Refusal | BackupRefused):
+    if isinstance(error, Refusal | BackupRefused | WaitFailed):
         _say(said + str(error), error.hint)
-        return error.code if isinstance(error, Refusal) else exits.FILE
+        of_others = exits.FAILED_LATER if isinstance(error, WaitFailed) else exits.FILE
+        return error.code if isinstance(error, Refusal) else of_others
     if isinstance(error, OutputLost):
         return explain_lost(error)
     if isinstance(error, OSError):

@@ -15,7 +15,7 @@ from kiln.cli.naming import NAMED, in_region, region_of, rows, said_of, to_id
 from kiln.cli.session import open_client
 from kiln.client import waiters
 from kiln.client.client import ApiFailure, Client
-from kiln.client.reasons import reasons
+from kiln.client.reasons import hint_of, reasons
 
 
 def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
@@ -37,7 +37,7 @@ def showing(app: typer.Typer, noun: str, about: str, sample: str) -> None:
                 shown |= {"Network": told["Network"], "ReachedAt": told["ReachedAt"]}
             if told.get("Consistency"):
                 shown["Consistency"] = told["Consistency"]
-            shown["Reasons"] = told["Reasons"]
+            shown["Reasons"] = {"Reason": [_advised(client, one) for one in told["Reasons"]["Reason"]]}
             output.show_found(shown, f"{noun} {resource}", as_json=as_json)
 
     show.__doc__ = about
@@ -69,6 +69,12 @@ def _absent(client: Client, noun: str, resource: str) -> Refusal:
     region = region_of(client, noun, resource)
     hint = in_region(resource, region) if region else ""
     return Refusal(f"there is no {said_of(noun)} {resource}", exits.REFUSED, hint)
+
+
+def _advised(client: Client, reason: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A reason, with what may be done about it where the catalogue knows."""
+    hint = hint_of(client.catalogue, reason)
+    return {**reason, "Hint": hint} if hint else reason
 
 
 def _find(client: Client, noun: str, resource: str) -> Mapping[str, Any] | None:

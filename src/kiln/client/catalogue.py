@@ -7,12 +7,15 @@ declarations themselves. Loading it imports no operation.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from kiln.ground.values import dataclass
+
+_HOLE = re.compile(r"\{[^{}]*\}")  #: What is filled in of a message.
 
 #: What an instance has for whom no other type was named, by words and by forms.
 DEFAULT_INSTANCE_TYPE = "ecs.t5-lc1m1.small"
@@ -54,6 +57,19 @@ class Fault:
     status: int
     when: str = ""
     hint: str = ""
+
+    def is_said_by(self, message: str) -> bool:
+        """Whether *message* may be this error's, filled in with anything."""
+        first, *others = _HOLE.split(self.message)
+        if not others:
+            return message == first
+        last, at = others.pop(), len(first)
+        for piece in others:
+            found = message.find(piece, at)
+            if found < 0:
+                return False
+            at = found + len(piece)
+        return message.startswith(first) and message.endswith(last) and len(message) >= at + len(last)
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ class Catalogue:
         self._found |= self._titled
         self._errors: Mapping[str, Any] = content["errors"]
         self._gateway: list[str] = content["gateway"]
+        self._later: list[str] = content["later"]
         self._built: dict[str, Action] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -141,6 +158,18 @@ class Catalogue:
     def gateway(self) -> tuple[Fault, ...]:
         """The errors that any action can answer with."""
         return tuple(Fault(**self._errors[name]) for name in self._gateway)
+
+    @property
+    def later(self) -> tuple[Fault, ...]:
+        """The errors that what an action has begun may end with, beside the action's own."""
+        return tuple(Fault(**self._errors[name]) for name in self._later)
+
+    def hint_later(self, action: str, code: str, message: str) -> str:
+        """As ``hint``, for what *action* has begun: its code may stand for much, and its message tells for what."""
+        own = self.action(action).faults if action in self else ()
+        alike = [fault for fault in (*own, *self.later, *self.gateway) if fault.code == code]
+        said = next((fault for fault in alike if fault.is_said_by(message)), None)
+        return self.hint(action, code, 0) if said is None else said.hint
 
     def hint(self, action: str, code: str, status: int) -> str:
         """What a person may do about an error; empty when nothing more can be said than the message says."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kiln.client.catalogue import Catalogue
 from kiln.client.client import ApiFailure, Client
 
 #: What a service answers to an action that it does not have: one that is older than this client, or none of ours.
 _NO_SUCH_ACTION = ("InvalidAction.NotFound", "InvalidVersion", "InvalidProduct.NotFound")
+
+FAILED = "Failed"  #: The state of a reason; what waits and what is being done has come to no harm.
 
 
 def reasons(client: Client, resource: str, region: str | None = None) -> Mapping[str, Any]:
@@ -24,7 +27,16 @@ def reasons(client: Client, resource: str, region: str | None = None) -> Mapping
         raise
 
 
-def failure_of(client: Client, resource: str) -> str:
-    """``CODE: message`` of what failed last, or nothing. Raises ApiFailure."""
-    failed = (one for one in reasons(client, resource)["Reasons"]["Reason"] if one["State"] == "Failed")
-    return next((": ".join(filter(None, (one["Code"], one["Message"]))) for one in failed), "")
+def failure_of(client: Client, resource: str) -> tuple[str, str]:
+    """``CODE: message`` of what failed last, and what may be done about it; empty for nothing. Raises ApiFailure."""
+    for one in reasons(client, resource)["Reasons"]["Reason"]:
+        if one["State"] == FAILED:
+            return ": ".join(filter(None, (one["Code"], one["Message"]))), hint_of(client.catalogue, one)
+    return "", ""
+
+
+def hint_of(known: Catalogue, reason: Mapping[str, Any]) -> str:
+    """What may be done about a reason; empty where nothing has failed, or nobody knows."""
+    if reason["State"] != FAILED or not reason["Code"]:
+        return ""
+    return known.hint_later(reason.get("Action", ""), reason["Code"], reason["Message"])

@@ -27,7 +27,14 @@ Progress = Callable[
 
 
 class WaitFailed(Exception):
-    """The resource will never have the state: it has ended in another one, or is gone."""
+    """The resource will never have the state: it has ended in another one, or is gone.
+
+    ``hint`` is what may be done about it, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class WaitTooLong(Exception):
@@ -136,7 +143,8 @@ def _wait(  # noqa: PLR0917 - as above, and what tells when to look.
         has_come_to_rest = at_rest_since is not None and now - at_rest_since > RESTING_S
         # What has failed stays so, and is in the list until somebody deletes it.
         if (state in how.failed and until is not None) or has_come_to_rest:
-            raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{_reason(client, resource, found)}")
+            why, hint = _reason(client, resource, found)
+            raise WaitFailed(f"{noun} {resource} is {state} and will not be {until}{why}", hint)
         if now > deadline:
             raise WaitTooLong(f"{noun} {resource} is still {state} after {timeout_s:g} s")
         if news.is_live:
@@ -152,12 +160,15 @@ def _percentage(found: Mapping[str, Any], how: Noun) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _reason(client: Client, resource: str, found: Mapping[str, Any]) -> str:
-    """Why, as the task itself tells it, or else the service; nothing where nobody can tell."""
+def _reason(client: Client, resource: str, found: Mapping[str, Any]) -> tuple[str, str]:
+    """Why, as the task itself tells it, or else the service, and what may be done; nothing where nobody can tell."""
     steps = found.get("OperationProgressSet", {}).get("OperationProgress", [])
-    told = next((f"{step.get('ErrorCode', '')}: {step['ErrorMsg']}" for step in steps if step.get("ErrorMsg")), "")
-    if not told:
+    told, hint = "", ""
+    if step := next((step for step in steps if step.get("ErrorMsg")), None):
+        code, message = step.get("ErrorCode", ""), step["ErrorMsg"]
+        told, hint = f"{code}: {message}", client.catalogue.hint_later(found.get("TaskAction", ""), code, message)
+    else:
         # That it failed is what has to be said, whether or not the service can still be asked why.
         with suppress(ApiFailure, Unreachable):
-            told = failure_of(client, resource)
-    return f": {told}" if told else ""
+            told, hint = failure_of(client, resource)
+    return (f": {told}", hint) if told else ("", "")

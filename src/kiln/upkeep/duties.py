@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from kiln.calls.errors import (
+    ServiceUnavailableHostFailed,
+    ServiceUnavailableMachineAstray,
+    ServiceUnavailableMachineFailed,
+    ServiceUnavailableNoRoom,
+    ServiceUnavailablePoolClosed,
+    ServiceUnavailablePoolDamaged,
+    TaskUnreadable,
+)
+from kiln.declare.errors import ApiError
 from kiln.operations import ALL
+from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.operations.instances.parts import passwords
+from kiln.operations.steps.transfer import TaskCancelled
 from kiln.store.trash import RESTORE
 from kiln.tasks.worker import Duty
 from kiln.upkeep import moment, moves, moving, restore
+from kiln.upkeep.live import ServiceUnavailableNotMoved
 from kiln.upkeep.sweep import MERGE, MergeFacts, give_up_merge, merge
 
 DUTIES = {
@@ -23,3 +36,20 @@ DUTIES = {
     RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }
+
+#: What a task may be given up with beside what its operation declares. No answer has it: it is told of by why a
+#: resource is as it is.
+LATER: tuple[type[ApiError], ...] = (
+    ServiceUnavailableNoRoom,
+    ServiceUnavailablePoolClosed,
+    ServiceUnavailablePoolDamaged,
+    ServiceUnavailableHostFailed,
+    ServiceUnavailableNoMachine,
+    ServiceUnavailableMachineFailed,
+    ServiceUnavailableMachineAstray,
+    ServiceUnavailableNotMoved,
+    moving.OperationDeniedNoStockElsewhere,
+    passwords.PasswordRefused,
+    TaskCancelled,
+    TaskUnreadable,
+)

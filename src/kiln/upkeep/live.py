@@ -63,6 +63,7 @@ class ServiceUnavailableNotMoved(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "It could not go to {host} while it runs, and goes on where it is: {reason}"
+    hint = "Ask again, or stop it: an instance that is stopped starts on any host."
 
 
 class NotAwaited(Exception):

@@ -41,6 +41,7 @@ class OperationDeniedNoStockElsewhere(ApiError):
     code = "OperationDenied.NoStock"
     status = 403
     message = "No other host has room for it, which needs {needs}; it runs on where it is."
+    hint = "`kiln host list` shows what each host has left: make room on another, or stop the instance."
 
 
 def move(job: Job[MoveFacts]) -> None:

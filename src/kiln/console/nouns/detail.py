@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kiln.client.reasons import FAILED, hint_of
 from kiln.console.nouns.cells import cell, facts, is_moving
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import NotFound, Shown, Visit
 
-_FAILED = "Failed"  #: The state of a reason; what waits and what is being done has come to no harm.
 _SAME = "Always "  #: How the help of a field begins that is the same in every answer.
 
 
@@ -56,12 +56,9 @@ def show(noun: Noun, visit: Visit) -> Shown:
 def _reasons(visit: Visit, told: Mapping[str, Any]) -> Mapping[str, list[Mapping[str, str]]]:
     """Why it is as it is: what has failed, with what to do where the catalogue knows that, and what still goes on."""
     reasons: list[Mapping[str, str]] = list(told["Reasons"]["Reason"]) if told else []
-    failed = [one for one in reasons if one["State"] == _FAILED]
+    failed = [one for one in reasons if one["State"] == FAILED]
     return {
-        "failed": [
-            {**one, "hint": visit.catalogue.hint(one["Action"], one["Code"], 0) if one["Code"] else ""}
-            for one in failed
-        ],
+        "failed": [{**one, "hint": hint_of(visit.catalogue, one)} for one in failed],
         "goes_on": [one for one in reasons if one not in failed],
     }
 

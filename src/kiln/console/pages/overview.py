@@ -72,9 +72,8 @@ def _failed_exports(visit: Visit) -> Iterator[Failed]:
 
 
 def _failed(visit: Visit, at: str, name: str, why: Mapping[str, str], when: str) -> Failed:
-    return Failed(
-        at, name, why["Action"], why["Code"], why["Message"], visit.catalogue.hint(why["Action"], why["Code"], 0), when
-    )
+    action, code, message = why["Action"], why["Code"], why["Message"]
+    return Failed(at, name, action, code, message, visit.catalogue.hint_later(action, code, message), when)
 
 
 PAGES = (Page(at="/", run=show, template="overview.html"),)

@@ -140,6 +140,7 @@ class ServiceUnavailableNoMachine(ApiError):
     code = "ServiceUnavailable"
     status = 503
     message = "The machine could not be started: {reason}"
+    hint = "`kiln doctor` shows whether the host of the service can run machines; its log says more."
 
 
 class InvalidClientTokenValueNotSupported(ApiError):

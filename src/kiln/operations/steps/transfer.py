@@ -39,6 +39,7 @@ class TaskCancelled(ApiError):
 
     code = "TaskCancelled"
     message = "The task was cancelled."
+    hint = "Nothing of it is left: ask for it again where it is wanted after all."
 
 
 def pick_lane(call: Call) -> str:

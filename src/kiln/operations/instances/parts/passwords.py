@@ -49,6 +49,7 @@ class PasswordRefused(ApiError):
     code = "PasswordRefused"
     status = 500
     message = "The guest did not take the password, which is tried again after its next start: {reason}"
+    hint = "The guest's own rules for passwords hold: one that they take may be set, and is given at its next start."
 
 
 @facts()
