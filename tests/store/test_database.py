@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
 from kiln.declare.metrics import DATABASE_RETRIES
-from kiln.store import schema
+from kiln.store import database as database_module
+from kiln.store import idle, schema
 from kiln.store.database import Database, Transaction, open_postgresql, open_sqlite
 from kiln.store.errors import DatabaseFull
 from kiln.store.line import Hands
 from kiln.store.tags import Tag, tags
+from tests.store.interrupted import rounds
 
 TAG = Tag(account="1", resource_type="image", resource="m-1", key="k", value="v")
 
@@ -148,6 +152,33 @@ def test_a_closed_sqlite_holds_no_file_open(tmp_path, sqlite):
     again.close()
 
     assert [path.name for path in tmp_path.iterdir()] == ["kiln.sqlite"]
+
+
+def test_one_that_is_closed_at_any_line_of_a_read_keeps_no_connection(tmp_path):
+    made = []
+
+    def opened():
+        one = open_sqlite(tmp_path / "kiln.sqlite")
+        event.listen(one.engine, "connect", lambda connection, _: made.append(connection))
+        return one
+
+    def read(one):
+        with one.read() as tx:
+            tx.driver("SELECT 1", ())
+
+    lines = [[is_open(connection) for connection in made] for _ in rounds(read, opened, database_module, idle)]
+
+    assert len(lines) > 10
+    assert not any(map(any, lines))
+
+
+def is_open(connection):
+    """Whether a connection to SQLite was not closed."""
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:
+        return False
+    return True
 
 
 class Room:

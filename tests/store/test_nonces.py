@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 import pytest
 from sqlalchemy import text
 
-from kiln.store import nonces
+from kiln.store import idle, nonces
 from kiln.store.conninfo import Server
 from kiln.store.errors import DatabaseDown
 from kiln.store.nonces import SharedNonces
 from kiln.wire.nonces import MemoryNonces, Use
 from kiln.wire.sharednonces import NoncesOfAll
+from tests.store.interrupted import rounds
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.postgresql
@@ -78,38 +78,13 @@ def test_a_server_that_ended_the_connections_fails_one_request_and_no_more(postg
 
 
 def test_one_that_is_closed_at_any_line_of_a_request_keeps_no_connection(postgresql_opened, postgresql_tables):
-    """Each round closes it one line later in the course of a request; the last ends before that line comes."""
-    line, was_closed = 0, True
-    while was_closed:
-        shared = SharedNonces(Server(address=postgresql_tables))
-        was_closed = closed_at(shared, line)
-        if not was_closed:
-            shared.close()
-        wait_for(lambda: others(postgresql_opened) == 0)
-        line += 1
-    assert line > 10
+    def taken(shared):
+        shared.take(f"mark-{time.monotonic_ns()}", time.time())
 
+    closed = rounds(taken, lambda: SharedNonces(Server(address=postgresql_tables)), nonces, idle)
+    lines = [wait_for(lambda: others(postgresql_opened) == 0) for _ in closed]
 
-def closed_at(shared, line):
-    """Take a nonce and close *shared* before the *line*-th line of its module in that; returns whether it came."""
-    left, before = line, sys.gettrace()
-
-    def trace(frame, event, _):
-        nonlocal left
-        if frame.f_code.co_filename != nonces.__file__:
-            return None
-        if event == "line":
-            left -= 1
-            if left == -1:
-                shared.close()
-        return trace
-
-    sys.settrace(trace)
-    try:
-        shared.take(f"mark-{line}", time.time())
-    finally:
-        sys.settrace(before)
-    return left < 0
+    assert len(lines) > 10
 
 
 def others(database):

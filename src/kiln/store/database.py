@@ -18,7 +18,6 @@ import random
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -44,6 +43,7 @@ from kiln.store.faults import (
     rivalry_in,
     words_of,
 )
+from kiln.store.idle import Idle
 from kiln.store.line import Errand, Hands, Line, Member, Sleeper
 from kiln.store.patience import unhurried
 
@@ -143,14 +143,13 @@ class _KeptConnections:
     def __init__(self, engine: Engine, found: Callable[[str], None]) -> None:
         self._engine = engine.execution_options(**{_KEPT: True})
         self._found = found  # Is told of damage that a statement met.
-        self._idle: deque[Connection] = deque()
-        self._most_idle = _IDLE_MOST
+        self._idle: Idle[Connection] = Idle(_IDLE_MOST)
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[Transaction]:
         """A transaction that *begin* begins, and that ends with the context: committed, or rolled back by an error."""
         try:
-            connection = self._take()
+            connection = self._idle.take() or self._engine.connect()
         except BaseException as error:
             self._judge(error)
             raise
@@ -180,22 +179,14 @@ class _KeptConnections:
 
     def close(self) -> None:
         """Close those that nobody uses now, and the others when they are given back."""
-        self._most_idle = 0
-        while self._idle:
-            self._idle.pop().close()
-
-    def _take(self) -> Connection:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._engine.connect()
+        self._idle.close()
 
     def _put_back(self, connection: Connection, *, is_sound: bool) -> None:
         if connection.in_transaction():
             # Only SQLAlchemy's own idea of one, from a statement through ``execute``; the driver's has ended.
             connection.rollback()
-        if is_sound and len(self._idle) < self._most_idle:
-            self._idle.append(connection)
+        if is_sound:
+            self._idle.put_back(connection)
         else:
             connection.close()
 

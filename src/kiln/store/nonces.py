@@ -8,7 +8,6 @@ known of.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 from sqlalchemy import Index
@@ -18,6 +17,7 @@ from kiln.store.conninfo import Server, connect
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseDown
 from kiln.store.faults import words_of
+from kiln.store.idle import Idle
 from kiln.store.rows import Rows
 from kiln.store.workers import NOW
 
@@ -54,8 +54,7 @@ class SharedNonces:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._idle: deque[Any] = deque()
-        self._is_closed = False
+        self._idle: Idle[Any] = Idle(_MOST_IDLE)
 
     def take(self, mark: str, at: float) -> bool | None:
         """Remember one; False when it is known already, None when it is of before the server's start.
@@ -64,7 +63,7 @@ class SharedNonces:
         """
         values = {"mark": mark, "at": at}
         try:
-            connection = self._connection()
+            connection = self._idle.take() or self._connect()
         except Exception as error:
             raise DatabaseDown(words_of(error)) from error
         try:
@@ -72,33 +71,16 @@ class SharedNonces:
             is_known = is_new or connection.execute(_IS_KNOWN, values).fetchone() is not None
         except Exception as error:
             connection.close()
-            self._close_all_but(0)  # They may be as dead, and each would fail one request more.
+            self._idle.close_waiting()  # They may be as dead, and each would fail one request more.
             raise DatabaseDown(words_of(error)) from error
-        self._put_back(connection)
+        self._idle.put_back(connection)
         return True if is_new else False if is_known else None
 
     def close(self) -> None:
         """Close every connection, those in use when they are given back."""
-        self._is_closed = True
-        self._close_all_but(0)
+        self._idle.close()
 
-    def _connection(self) -> Any:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            connection = connect(self._server)
-            connection.autocommit = True
-            return connection
-
-    def _put_back(self, connection: Any) -> None:
-        self._idle.append(connection)
-        # Only now is it asked whether this was closed: before, all could be closed between the question and the append.
-        self._close_all_but(0 if self._is_closed else _MOST_IDLE)
-
-    def _close_all_but(self, many: int) -> None:
-        while len(self._idle) > many:
-            try:
-                idle = self._idle.pop()
-            except IndexError:  # Another thread was quicker.
-                return
-            idle.close()
+    def _connect(self) -> Any:
+        connection = connect(self._server)
+        connection.autocommit = True
+        return connection
