@@ -54,11 +54,12 @@ class CephItself:
 
     def clone(self) -> float:
         """Seconds that a clone of a snapshot takes."""
-        ioctx, name = self._cluster.ioctx, next(self._names)
-        began = time.perf_counter()
-        self._cluster.images.clone(ioctx, self._images[0], _CLONED, ioctx, name, features=_FEATURES)
-        took = time.perf_counter() - began
-        self._cluster.images.remove(ioctx, name)
+        name = next(self._names)
+        with self._cluster.telling() as ioctx:
+            began = time.perf_counter()
+            self._cluster.images.clone(ioctx, self._images[0], _CLONED, ioctx, name, features=_FEATURES)
+            took = time.perf_counter() - began
+            self._cluster.images.remove(ioctx, name)
         return took
 
     def bring_in(self, file: Path) -> float:
@@ -84,9 +85,8 @@ class CephItself:
         return took
 
     def _create(self, image: str, size_bytes: int) -> None:
-        self._cluster.images.create(
-            self._cluster.ioctx, image, size_bytes, order=_ORDER, old_format=False, features=_FEATURES
-        )
+        with self._cluster.telling() as ioctx:
+            self._cluster.images.create(ioctx, image, size_bytes, order=_ORDER, old_format=False, features=_FEATURES)
 
 
 def _lock(image: Any) -> None:
@@ -119,13 +119,16 @@ class Bytes:
 
     def images(self) -> list[str]:
         """The images that there are."""
-        return sorted(self._cluster.images.list(self._cluster.ioctx))
+        with self._cluster.telling() as ioctx:
+            return sorted(self._cluster.images.list(ioctx))
 
     def _objects(self) -> list[str]:
-        return [one.key for one in self._cluster.ioctx.list_objects() if one.key.startswith(_DATA)]
+        with self._cluster.telling() as ioctx:
+            return [one.key for one in ioctx.list_objects() if one.key.startswith(_DATA)]
 
     def _size(self, name: str) -> int:
-        try:
-            return int(self._cluster.ioctx.stat(name)[0])
-        except self._cluster.rados.ObjectNotFound:
-            return 0  # It is listed for as long as a snapshot has it.
+        with self._cluster.telling() as ioctx:
+            try:
+                return int(ioctx.stat(name)[0])
+            except self._cluster.rados.ObjectNotFound:
+                return 0  # It is listed for as long as a snapshot has it.

@@ -249,7 +249,8 @@ def test_says_what_is_wrong_with_where_it_is_to_be(kind, tmp_path):
 
 
 def test_touches_no_directory_that_is_none_of_ours(pool):
-    pool._cluster.ioctx.write_full(directory.NAME, b"something else")
+    with pool._cluster.telling() as ioctx:
+        ioctx.write_full(directory.NAME, b"something else")
 
     with pytest.raises(VolumeBroken, match=directory.NAME):
         pool.create("v-one", SIZE)
@@ -274,12 +275,14 @@ def test_is_another_client_than_a_process_that_was_forked_from_this_one(kind, po
 
 
 def address_of(pool):
-    return pool._cluster._cluster.get_addrs()
+    with pool._cluster._used() as connection:
+        return connection.rados.get_addrs()
 
 
 def test_touches_no_directory_of_a_newer_kiln(kind, pool, tmp_path):
     pool.create("v-one", SIZE)
-    pool._cluster.ioctx.write(directory.NAME, directory._HEAD % (directory.FORMAT + 1, 9), 0)
+    with pool._cluster.telling() as ioctx:
+        ioctx.write(directory.NAME, directory._HEAD % (directory.FORMAT + 1, 9), 0)
 
     with pytest.raises(RecordsTooNew, match=f"format {directory.FORMAT + 1}"):
         kind.open(tmp_path).drop("v-one")
@@ -287,8 +290,7 @@ def test_touches_no_directory_of_a_newer_kiln(kind, pool, tmp_path):
 
 def test_says_that_a_directory_is_damaged(kind, pool, tmp_path):
     pool.create("v-one", SIZE)
-    rados, ioctx = pool._cluster.rados, pool._cluster.ioctx
-    with rados.WriteOpCtx() as op:
+    with pool._cluster.telling() as ioctx, pool._cluster.rados.WriteOpCtx() as op:
         ioctx.set_omap(op, ("v-two",), (b'{"image": "kiln.v-two.0"}',))
         ioctx.operate_write_op(op, directory.NAME)
 

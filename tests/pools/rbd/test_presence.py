@@ -96,8 +96,7 @@ def test_is_nothing_that_a_pool_has(pool, address):
 
 def said(pool):
     """What those who are there have said."""
-    rados, ioctx = pool._cluster.rados, pool._cluster.ioctx
-    with rados.ReadOpCtx() as op:
+    with pool._cluster.telling() as ioctx, pool._cluster.rados.ReadOpCtx() as op:
         some, _ = ioctx.get_omap_vals(op, "", "", 100)
         ioctx.operate_read_op(op, NOTES)
         return {client: json.loads(raw) for client, raw in some}
@@ -106,6 +105,6 @@ def said(pool):
 def say(pool, words):
     """Have the one who is there have said something else."""
     (client,) = said(pool)
-    with pool._cluster.rados.WriteOpCtx() as op:
-        pool._cluster.ioctx.set_omap(op, (client,), (json.dumps(words).encode(),))
-        pool._cluster.ioctx.operate_write_op(op, NOTES)
+    with pool._cluster.telling() as ioctx, pool._cluster.rados.WriteOpCtx() as op:
+        ioctx.set_omap(op, (client,), (json.dumps(words).encode(),))
+        ioctx.operate_write_op(op, NOTES)

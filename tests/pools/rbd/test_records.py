@@ -95,22 +95,23 @@ def test_passes_over_damage_and_tells_what_it_was_about_until_that_is_written_an
 
 def damage(pool, key, value):
     """Write a record behind the pool's back."""
-    rados, ioctx = pool._cluster.rados, pool._cluster.ioctx
-    with rados.WriteOpCtx() as op:
+    with pool._cluster.telling() as ioctx, pool._cluster.rados.WriteOpCtx() as op:
         ioctx.set_omap(op, (key,), (value,))
         ioctx.operate_write_op(op, RECORDS)
 
 
 def test_refuses_what_a_newer_kiln_wrote(pool, again):
     write(pool)
-    pool._cluster.ioctx.write_full(RECORDS, b'{"format": 2, "deployment": "one", "batch": 9}')
+    with pool._cluster.telling() as ioctx:
+        ioctx.write_full(RECORDS, b'{"format": 2, "deployment": "one", "batch": 9}')
 
     with pytest.raises(RecordsTooNew, match="format 2"):
         _ = again().records.batch
 
 
 def test_refuses_what_is_not_of_ours(pool, again):
-    pool._cluster.ioctx.write_full(RECORDS, b"something else")
+    with pool._cluster.telling() as ioctx:
+        ioctx.write_full(RECORDS, b"something else")
 
     with pytest.raises(VolumeBroken, match=RECORDS):
         _ = again().records.batch
@@ -159,7 +160,8 @@ def test_says_whose_it_is(pool, again):
 
 def test_is_broken_when_what_says_whose_it_is_is_none_of_ours(pool, again):
     pool.identify(FIRST)
-    pool._cluster.ioctx.write_full(IDENTITY, b"{}")
+    with pool._cluster.telling() as ioctx:
+        ioctx.write_full(IDENTITY, b"{}")
 
     with pytest.raises(IdentityBroken):
         again().identity()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from kiln.ground.values import dataclass
 from kiln.pools.errors import PoolClosed, PoolFull, PoolOutOfReach, ToolFailed
 from kiln.pools.rbd import binding, entrances
 from kiln.pools.rbd.entrances import Address
@@ -22,6 +23,21 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.ESHUTDOWN, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+@dataclass
+class _Connection:
+    """One that stands. Ceph's library crashes where one is ended that is used, and where one is used that has ended."""
+
+    rados: Any
+    ioctx: Any
+    of_process: int
+    uses: int = 0
+    is_over: bool = False  #: Whether it is to end with the last use.
+
+    def end(self) -> None:
+        self.ioctx.close()
+        self.rados.shutdown()
+
+
 class Cluster:
     """The connection, made when it is first used. Safe to use from many threads."""
 
@@ -29,22 +45,8 @@ class Cluster:
         self.address = address
         self.rados, self.rbd = binding.load()
         self._lock = threading.Lock()
-        self._cluster: Any = None
-        self._ioctx: Any = None
-        self._of_process = 0
+        self._connection: _Connection | None = None
         self._entrance: dict[str, Any] | None = None
-
-    @property
-    def ioctx(self) -> Any:
-        """Where all objects and images are. Raises PoolOutOfReach, and what ``telling`` does."""
-        with self._lock:
-            # What a process inherits of a connection has none of the threads that serve it.
-            if self._ioctx is None or self._of_process != os.getpid():
-                # Ceph draws the number that tells a client from another at its address by a generator of the thread: in
-                # two processes that were forked from one it would be the same, and who fences off one fences off both.
-                with self.telling(), ThreadPoolExecutor(1, thread_name_prefix="connect") as fresh:
-                    fresh.submit(self._connect).result()
-            return self._ioctx
 
     @property
     def images(self) -> Any:
@@ -57,19 +59,66 @@ class Cluster:
 
         Raises what ``telling`` does, and the binding's ImageNotFound.
         """
-        with self.telling():
-            opened = self.rbd.Image(self.ioctx, name, snapshot=snapshot, read_only=is_looked_at)
+        with self.telling() as ioctx:
+            opened = self.rbd.Image(ioctx, name, snapshot=snapshot, read_only=is_looked_at)
             try:
                 yield opened
             finally:
                 opened.close()
 
     @contextlib.contextmanager
-    def telling(self) -> Iterator[None]:
-        """Turn Ceph's errors into ours, but for ImageNotFound, which means something else to everybody.
+    def telling(self) -> Iterator[Any]:
+        """Use the connection, which stands until then: yields where all objects and images are.
 
-        Raises PoolFull, PoolClosed, ToolFailed.
+        Ceph's errors are turned into ours, but for ImageNotFound, which means something else to everybody. Raises
+        PoolOutOfReach, PoolFull, PoolClosed, ToolFailed.
         """
+        with self._used() as connection:
+            yield connection.ioctx
+
+    def close(self) -> None:
+        """Give the connection back, which ends with its last use; the next use makes another."""
+        with self._lock:
+            connection = self._detached()
+            is_unused = connection is not None and not connection.uses
+        if connection is not None and is_unused:
+            connection.end()
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[_Connection]:
+        with self._translated():
+            with self._lock:
+                connection = self._stands()
+                connection.uses += 1
+            try:
+                yield connection
+            finally:
+                with self._lock:
+                    connection.uses -= 1
+                    is_last = connection.is_over and not connection.uses
+                if is_last:
+                    connection.end()
+
+    def _stands(self) -> _Connection:
+        """The connection of this process. The caller holds the lock."""
+        # What a process inherits of a connection has none of the threads that serve it.
+        if self._connection is None or self._connection.of_process != os.getpid():
+            # Ceph draws the number that tells a client from another at its address by a generator of the thread: in
+            # two processes that were forked from one it would be the same, and who fences off one fences off both.
+            with ThreadPoolExecutor(1, thread_name_prefix="connect") as fresh:
+                self._connection = fresh.submit(self._connect).result()
+        return self._connection
+
+    def _detached(self) -> _Connection | None:
+        """The connection that was this process's, which nobody uses from here on. The caller holds the lock."""
+        connection, self._connection = self._connection, None
+        if connection is None or connection.of_process != os.getpid():
+            return None  # To end one that was inherited waits for threads that are not here.
+        connection.is_over = True
+        return connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except self.rbd.ImageNotFound:
@@ -82,15 +131,7 @@ class Cluster:
                 raise PoolClosed(f"{self.address}: {error}") from error
             raise ToolFailed(f"{self.address}: {error}", number) from error
 
-    def close(self) -> None:
-        """Give the connection back; the next use makes another."""
-        with self._lock:
-            if self._ioctx is not None and self._of_process == os.getpid():
-                self._ioctx.close()
-                self._cluster.shutdown()
-            self._cluster = self._ioctx = None
-
-    def _connect(self) -> None:
+    def _connect(self) -> _Connection:
         cluster = self._told()
         try:
             # Clones of this kind need no protected snapshots, and their parents may be deleted before them.
@@ -111,7 +152,7 @@ class Cluster:
         except BaseException:
             cluster.shutdown()
             raise
-        self._cluster, self._ioctx, self._of_process = cluster, ioctx, os.getpid()
+        return _Connection(cluster, ioctx, os.getpid())
 
     def _told(self) -> Any:
         """A client that knows its configuration. Raises PoolOutOfReach where that cannot be read."""
@@ -145,28 +186,26 @@ class Cluster:
         So a machine's user need not read Ceph's files. Where the monitors are named in no way that QEMU takes, it is
         the configuration's file. Raises ToolFailed.
         """
-        self.ioctx  # noqa: B018 - connects.
-        with self._lock:
+        with self._used() as connection:
             if self._entrance is None:
-                self._entrance = entrances.found(self._cluster, self.address)
+                self._entrance = entrances.found(connection.rados, self.address)
             return self._entrance
 
     @property
     def client(self) -> int:
         """Ceph's number of this connection."""
-        self.ioctx  # noqa: B018 - connects.
-        return int(self._cluster.get_instance_id())
+        with self._used() as connection:
+            return int(connection.rados.get_instance_id())
 
     def cut_off(self, address: str, seconds: int) -> None:
         """Have Ceph refuse everything of the client at *address* for so long. Raises ToolFailed."""
-        with self.telling():
-            self._cluster.blocklist_add(address, seconds)
+        with self._used() as connection:
+            connection.rados.blocklist_add(address, seconds)
 
     def stats(self) -> tuple[int, int]:
         """Bytes that the cluster has free, and in all; zeros while its manager does not tell. Raises ToolFailed."""
-        self.ioctx  # noqa: B018 - connects.
-        with self.telling():
-            told = self._cluster.get_cluster_stats()
+        with self._used() as connection:
+            told = connection.rados.get_cluster_stats()
         return told["kb_avail"] * 1024, told["kb"] * 1024
 
 

@@ -135,9 +135,9 @@ class Directory:
     def _number(self) -> int:
         """How often it was changed; 0 where there is none yet."""
         rados = self._cluster.rados
-        with self._cluster.telling():
+        with self._cluster.telling() as ioctx:
             try:
-                said = self._cluster.ioctx.read(NAME, _LENGTH + 1)
+                said = ioctx.read(NAME, _LENGTH + 1)
             except rados.ObjectNotFound:
                 return 0
         words = said.split()
@@ -148,10 +148,10 @@ class Directory:
         return int(words[3])
 
     def _keys(self) -> dict[str, bytes]:
-        rados, ioctx = self._cluster.rados, self._cluster.ioctx
+        rados = self._cluster.rados
         found: dict[str, bytes] = {}
         after = ""
-        with self._cluster.telling():
+        with self._cluster.telling() as ioctx:
             while True:
                 with rados.ReadOpCtx() as op:
                     some, _ = ioctx.get_omap_vals(op, after, "", _AT_ONCE)
@@ -164,11 +164,11 @@ class Directory:
 
     def _write(self, page: Page, wanted: Change) -> bool:
         """Whether it was changed, and not by somebody else before."""
-        rados, ioctx = self._cluster.rados, self._cluster.ioctx
+        rados = self._cluster.rados
         values = {name: _spelled(one) for name, one in wanted.put.items()}
         values |= {_mark(*each): b"" for each in wanted.condemned}
         gone = [*wanted.gone, *(_mark(*each) for each in wanted.pardoned)]
-        with self._cluster.telling(), rados.WriteOpCtx() as op:
+        with self._cluster.telling() as ioctx, rados.WriteOpCtx() as op:
             if page.number:
                 op.cmpext(_HEAD % (FORMAT, page.number), 0)
             else:

@@ -83,17 +83,14 @@ class Images:
 
     def create(self, image: str, size_bytes: int) -> None:
         """Make a blank image. Raises PoolFull, PoolClosed, ToolFailed."""
-        with self._cluster.telling():
-            self._cluster.images.create(
-                self._cluster.ioctx, image, size_bytes, order=_ORDER, old_format=False, features=_FEATURES
-            )
+        with self._cluster.telling() as ioctx:
+            self._cluster.images.create(ioctx, image, size_bytes, order=_ORDER, old_format=False, features=_FEATURES)
         reach("rbd.image.made")
 
     def clone(self, parent: str, snapshot: str, image: str, size_bytes: int) -> None:
         """Make an image that reads as a snapshot, and then as zeros up to *size_bytes*. Raises VolumeMissing."""
-        ioctx = self._cluster.ioctx
         try:
-            with self._cluster.telling():
+            with self._cluster.telling() as ioctx:
                 self._cluster.images.clone(ioctx, parent, snapshot, ioctx, image, features=_FEATURES)
         except self._cluster.rbd.ImageNotFound:
             raise VolumeMissing(f"{parent}@{snapshot}") from None
@@ -187,8 +184,8 @@ class Images:
 
     def names(self) -> list[str]:
         """Every image that there is, whosever it may be."""
-        with self._cluster.telling():
-            return sorted(self._cluster.images.list(self._cluster.ioctx))
+        with self._cluster.telling() as ioctx:
+            return sorted(self._cluster.images.list(ioctx))
 
     def unused(self, name: str) -> str:
         """A name for an image that is set aside."""
@@ -198,8 +195,8 @@ class Images:
     def rename(self, image: str, name: str) -> None:
         """Give an image another name. Raises VolumeMissing."""
         try:
-            with self._cluster.telling():
-                self._cluster.images.rename(self._cluster.ioctx, image, name)
+            with self._cluster.telling() as ioctx:
+                self._cluster.images.rename(ioctx, image, name)
         except self._cluster.rbd.ImageNotFound:
             raise VolumeMissing(image) from None
         reach("rbd.image.renamed")
@@ -238,8 +235,8 @@ class Images:
         rbd = self._cluster.rbd
         reach("rbd.remove.before")
         try:
-            with self._cluster.telling():
-                self._cluster.images.remove(self._cluster.ioctx, image)
+            with self._cluster.telling() as ioctx:
+                self._cluster.images.remove(ioctx, image)
         except rbd.ImageNotFound:
             pass
         except Exception as error:

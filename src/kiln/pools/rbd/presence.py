@@ -72,9 +72,9 @@ class Presence:
     def say(self) -> None:
         """Say where this process is, before Ceph tells everybody that it is there."""
         key, said = str(self._cluster.client), json.dumps(asdict(own())).encode()
-        with self._cluster.telling(), self._cluster.rados.WriteOpCtx() as op:
-            self._cluster.ioctx.set_omap(op, (key,), (said,))
-            self._cluster.ioctx.operate_write_op(op, NOTES)
+        with self._cluster.telling() as ioctx, self._cluster.rados.WriteOpCtx() as op:
+            ioctx.set_omap(op, (key,), (said,))
+            ioctx.operate_write_op(op, NOTES)
         reach("rbd.presence.said")
 
     def leave(self) -> None:
@@ -101,8 +101,8 @@ class Presence:
 
     def _said(self) -> dict[str, Whereabouts | None]:
         """What clients have said of themselves; None of what cannot be understood."""
-        rados, ioctx = self._cluster.rados, self._cluster.ioctx
-        with self._cluster.telling(), rados.ReadOpCtx() as op:
+        rados = self._cluster.rados
+        with self._cluster.telling() as ioctx, rados.ReadOpCtx() as op:
             some, _ = ioctx.get_omap_vals(op, "", "", _AT_ONCE)
             try:
                 ioctx.operate_read_op(op, NOTES)
@@ -113,9 +113,9 @@ class Presence:
     def _forget(self, clients: tuple[str, ...]) -> None:
         if not clients:
             return
-        with self._cluster.telling(), self._cluster.rados.WriteOpCtx() as op:
-            self._cluster.ioctx.remove_omap_keys(op, clients)
-            self._cluster.ioctx.operate_write_op(op, NOTES)
+        with self._cluster.telling() as ioctx, self._cluster.rados.WriteOpCtx() as op:
+            ioctx.remove_omap_keys(op, clients)
+            ioctx.operate_write_op(op, NOTES)
 
 
 @contextmanager
@@ -147,8 +147,8 @@ def entered(cluster: Cluster) -> Iterator[Presence]:
 def _make_image(cluster: Cluster) -> None:
     with contextlib.suppress(cluster.rbd.ImageNotFound), cluster.image(PRESENCE, is_looked_at=True):
         return
-    with cluster.telling(), contextlib.suppress(cluster.rbd.ImageExists):
-        cluster.images.create(cluster.ioctx, PRESENCE, _SIZE_BYTES, old_format=False, features=1)
+    with cluster.telling() as ioctx, contextlib.suppress(cluster.rbd.ImageExists):
+        cluster.images.create(ioctx, PRESENCE, _SIZE_BYTES, old_format=False, features=1)
     reach("rbd.presence.made")
 
 

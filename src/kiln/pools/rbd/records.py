@@ -38,9 +38,9 @@ class _Kept:
 
 def read_identity(cluster: Cluster) -> Identity | None:
     """Whose pool it is; None before that was said. Raises IdentityBroken, IdentityTooNew, ToolFailed."""
-    with cluster.telling():
+    with cluster.telling() as ioctx:
         try:
-            raw = cluster.ioctx.read(IDENTITY, _MOST_BYTES)
+            raw = ioctx.read(IDENTITY, _MOST_BYTES)
         except cluster.rados.ObjectNotFound:
             return None
     return identity.parsed(raw)
@@ -49,8 +49,8 @@ def read_identity(cluster: Cluster) -> Identity | None:
 def write_identity(cluster: Cluster, said: Identity) -> None:
     """Say whose pool it is; on the disks when this returns. Raises PoolFull, ToolFailed."""
     reach("rbd.identity.before")
-    with cluster.telling():
-        cluster.ioctx.write_full(IDENTITY, identity.spelled(said))
+    with cluster.telling() as ioctx:
+        ioctx.write_full(IDENTITY, identity.spelled(said))
     reach("rbd.identity.written")
 
 
@@ -127,9 +127,9 @@ class RbdRecords(FreshRecords):
             return len(fresh)
 
     def _write(self, batch: int, deployment: str, lines: Mapping[Name, bytes], gone: Collection[Name]) -> None:
-        rados, ioctx = self._cluster.rados, self._cluster.ioctx
+        rados = self._cluster.rados
         reach("rbd.records.before")
-        with self._cluster.telling(), rados.WriteOpCtx() as op:
+        with self._cluster.telling() as ioctx, rados.WriteOpCtx() as op:
             if self._batch:
                 op.cmpext(_head(self._deployment, self._batch), 0)
             else:
@@ -170,9 +170,9 @@ class RbdRecords(FreshRecords):
         self._is_loaded = True
 
     def _pages(self) -> Iterator[tuple[str, bytes]]:
-        rados, ioctx, after = self._cluster.rados, self._cluster.ioctx, ""
+        rados, after = self._cluster.rados, ""
         while True:
-            with self._cluster.telling(), rados.ReadOpCtx() as op:
+            with self._cluster.telling() as ioctx, rados.ReadOpCtx() as op:
                 some, _ = ioctx.get_omap_vals(op, after, "", _AT_ONCE)
                 ioctx.operate_read_op(op, RECORDS)
                 batch = dict(some)
@@ -190,8 +190,8 @@ class RbdRecords(FreshRecords):
     def _kept_document(self, key: Name) -> dict[str, Any] | None:
         if key not in self._kept:
             return None
-        rados, ioctx = self._cluster.rados, self._cluster.ioctx
-        with self._cluster.telling(), rados.ReadOpCtx() as op:
+        rados = self._cluster.rados
+        with self._cluster.telling() as ioctx, rados.ReadOpCtx() as op:
             some, _ = ioctx.get_omap_vals_by_keys(op, (_key(key),))
             ioctx.operate_read_op(op, RECORDS)
             said = _parsed(dict(some).get(_key(key), b""))
@@ -209,9 +209,9 @@ class RbdRecords(FreshRecords):
 
 def summarised(cluster: Cluster) -> tuple[str, int] | None:
     """Whose records are there, and their last batch; None where there are none. Raises RecordsTooNew, VolumeBroken."""
-    with cluster.telling():
+    with cluster.telling() as ioctx:
         try:
-            raw = cluster.ioctx.read(RECORDS, _MOST_BYTES)
+            raw = ioctx.read(RECORDS, _MOST_BYTES)
         except cluster.rados.ObjectNotFound:
             return None
     try:
