@@ -193,6 +193,45 @@ def test_what_was_sent_can_be_recalled_and_the_other_never_runs(bare):
     assert bare.there.folder("i-1").arriving.exists()
 
 
+@pytest.mark.parametrize("side", ["take_over", "recall"])
+def test_is_asked_whether_it_may_run_once_no_other_can_have_its_disks(bare, side):
+    """Else who wakes up between the answer and the order may run a guest that has run elsewhere by then, and ended."""
+    bare.send()
+    runs = bare.there if side == "take_over" else bare.here
+    bare.give(runs, "a0")
+    wait_for(lambda: status(bare.here) == "postmigrate", within_s=300)
+    seen = []
+
+    class NoMore(Exception):
+        pass
+
+    def may_run():
+        seen.append(is_written(bare))
+        raise NoMore
+
+    if side == "take_over":
+        with pytest.raises(NoMore):
+            runs.take_over("i-1", may_run)
+    else:
+        with pytest.raises(NoMore):
+            moving.recall(runs.folder("i-1"), may_run)
+
+    assert seen == [True]
+    assert status(runs) == ("paused" if side == "take_over" else "postmigrate")
+    assert bare.there.folder("i-1").arriving.exists()
+    runs.stop("i-1", force=True)
+    assert not is_written(bare)
+
+
+def test_one_whose_disks_another_has_is_not_even_asked_about(bare):
+    bare.send()
+    bare.give(bare.here, "a0")
+    bare.here.recall("i-1")
+
+    with pytest.raises(MachineRefused, match="Another machine has the lock of a0"):
+        bare.there.take_over("i-1", lambda: pytest.fail("it was asked"))
+
+
 def test_one_that_is_killed_with_the_guest_in_it_says_that_it_never_ran(bare):
     bare.send()
     kill(bare.there)
@@ -361,8 +400,8 @@ STEPS = {
 POINTS = {
     "receive": {"before_start", "spawned", "started", "waiting"},
     "migrate": {"before_leave", "leaving", "left"},
-    "recall": {"before_recall", "recalled"},
-    "take_over": {"before_take_over", "arrived", "taken_over"},
+    "recall": {"before_recall", "disks_held", "recalled"},
+    "take_over": {"before_take_over", "disks_held", "arrived", "taken_over"},
 }
 
 

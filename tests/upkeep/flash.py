@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiln.machines.errors import MachineSilent
 from kiln.machines.none import NoMachines
+from kiln.machines.port import at_once
 from kiln.machines.variables import pack
 
 FRESH = pack(b"as from the factory")
@@ -16,10 +17,10 @@ class Flash(NoMachines):
 
     is_silent = False  #: Whether it says nothing when a guest is to go on in one of them.
 
-    def take_over(self, instance):
+    def take_over(self, instance, may_run=at_once):
         if self.is_silent:
             raise MachineSilent("It does not answer.")
-        super().take_over(instance)
+        super().take_over(instance, may_run)
 
     def _start(self, machine, may_run, *, waits=False):
         has_newest = machine.has_variables or not machine.variables

@@ -144,7 +144,7 @@ def test_where_it_has_come_to_nobody_waits_for_a_lease_that_is_the_others(two):
 class Locked(NoMachines):
     """Of which no guest goes on: somebody has its disks."""
 
-    def take_over(self, instance):
+    def take_over(self, instance, may_run=at_once):
         raise MachineRefused(f"Nobody lets {instance} go on; it ended before that ran.")
 
 
@@ -345,6 +345,43 @@ def test_one_that_surely_never_ran_where_it_came_to_is_not_ended_but_goes_on_whe
     assert flashed.task(instance).status == TaskStatus.FAILED
     assert (flashed.where(instance), runs_in(flashed, instance)) == (("Running", "one", ["one"]), ["one"])
     assert kept(flashed, instance) == ("one", FRESH)
+
+
+def given_up(two, instance):
+    two.write(lambda tx: (instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPED, {}, id=instance),
+                          place(tx, instance, "")))  # fmt: skip
+
+
+def leased_anew(two, instance):
+    two.write(lambda tx: tasks.tasks.update(tx, {"generation": two.task(instance).generation + 1}))
+
+
+@pytest.mark.parametrize("happens", [given_up, leased_anew])
+@pytest.mark.parametrize("side", ["one", "two"])
+def test_who_stood_still_just_before_it_was_to_go_on_asks_again(two, side, happens):
+    """Its host was given up meanwhile, and the instance may have run elsewhere."""
+    instance = going(two)
+    with killed_at("live.sent" if side == "one" else "live.decided"):
+        two.settle()
+    come(two.cloud.ports.database, "two", "of-two", LITTLE)  # So the guest is to go back, if it is in the first.
+
+    class Late(NoMachines):
+        def recall(self, instance, may_run=at_once):
+            happens(two, instance)
+            super().recall(instance, may_run)
+
+        def take_over(self, instance, may_run=at_once):
+            happens(two, instance)
+            super().take_over(instance, may_run)
+
+    two.machines[side] = Late(two.cloud.folder / side / "run")
+    two.write(tasks.release_all)
+    two.be(side)
+
+    with pytest.raises(LeaseLost):
+        two.cloud.settle()
+
+    assert runs_in(two, instance) == []
 
 
 def test_where_it_has_come_to_all_tries_are_left(two):

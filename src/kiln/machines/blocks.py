@@ -9,6 +9,7 @@ closed when nothing stands on it any more.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import PurePath
@@ -18,12 +19,13 @@ from kiln.ground.passphrases import within
 from kiln.ground.values import dataclass
 from kiln.machines.command import DISK_DRIVER
 from kiln.machines.errors import MachineBusy, MachineRefused
-from kiln.machines.hearing import flag, mapping, mappings, number, text, text_or_none
+from kiln.machines.hearing import flag, mapping, mappings, number, text, text_or_none, texts
 from kiln.machines.qmp import Session
 
 _DEVICES = "/machine/peripheral"
 _GRAPH, _NODES, _FLAT = "x-debug-query-block-graph", "query-named-block-nodes", {"flat": True}
 _OTHER = ".b"  #: A volume's name has no dot.
+_SERVER, _EXPORT = "held", "held-{}"  #: What QEMU knows the socket by that nobody connects to, and what it is for.
 
 
 def names_of(volume: str) -> tuple[str, str]:
@@ -155,6 +157,37 @@ def disks(qmp: Session) -> dict[str, str]:
                 raise
             continue  # The guest has let one go between the two.
         return {text(node): name for node, name in zip(tops, devices, strict=True) if node}
+
+
+def hold(qmp: Session, listener: socket.socket) -> None:
+    """Have a machine whose guest stands still take the locks of its disks, which come with the guest's going on else.
+
+    QEMU 7.2 has no word for that alone. It makes active what it is to export (``blk_exp_add``), as it does when a guest
+    goes on, and what is active stays so. *listener* is a bound socket whose name is gone, so nobody can connect to it.
+    Raises MachineRefused where another has one of the disks.
+    """
+    stand = places(qmp)
+    tops = sorted(name for name in disks(qmp) if not stand[name].is_read_only)
+    with suppress(MachineRefused):  # None runs, unless Kiln was killed below.
+        qmp.execute("nbd-server-stop")
+    qmp.hand_over(_SERVER, listener.fileno())
+    qmp.execute("nbd-server-start", {"addr": {"type": "fd", "data": {"str": _SERVER}}})
+    try:
+        exports = [{"type": "nbd", "id": _EXPORT.format(number), "node-name": node} for number, node in enumerate(tops)]
+        qmp.execute_each("block-export-add", exports)
+    finally:
+        qmp.execute("nbd-server-stop")  # It ends the exports, too.
+    # What it does not get it says nothing of, but only who is active may write.
+    if lacking := set(tops) - _written(qmp):
+        raise MachineRefused(f"Another machine has the lock of {', '.join(sorted(map(volume_of, lacking)))}.")
+
+
+def _written(qmp: Session) -> set[str]:
+    """The nodes that something may write to."""
+    graph = mapping(qmp.execute(_GRAPH))
+    names = {number(node, "id"): text(node, "name") for node in mappings(graph, "nodes")}
+    writable = (number(edge, "child") for edge in mappings(graph, "edges") if "write" in texts(edge, "perm"))
+    return {names[child] for child in writable if child in names}
 
 
 def open_chain(qmp: Session, nodes: Iterable[dict[str, Any]]) -> None:

@@ -110,6 +110,14 @@ def mappings(said: object, name: str | None = None) -> list[dict[str, Any]]:
     return [mapping(each) for each in found]
 
 
+def texts(said: object, name: str | None = None) -> list[str]:
+    """A list of strings."""
+    found = _of(said, name)
+    if not isinstance(found, list):
+        _not_a("list", name)
+    return [text(each) for each in found]
+
+
 def text(said: object, name: str | None = None) -> str:
     """A string, in which no half characters are."""
     found = _of(said, name)

@@ -33,12 +33,13 @@ from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused, Ma
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
 from kiln.machines.merging import FILLER
-from kiln.machines.port import Make
+from kiln.machines.port import Make, at_once
 from kiln.machines.probe import processor
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
 from kiln.machines.runstate import status_of
 
+_HELD = "held"  #: The name of a socket in the run folder, for the moment in which it is bound.
 ENTRANCE = "guest"  #: The socket to which a guest comes, in the folder ``arrival``.
 _DEPARTURE = "departure"  #: What QEMU knows the connection by.
 _UNDER_WAY = ("setup", "active", "pre-switchover", "device", "wait-unplug", "cancelling")
@@ -155,7 +156,7 @@ def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]
         time.sleep(pause)
 
 
-def recall(folder: RunFolder) -> None:
+def recall(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
     """What ``port.Machines.recall`` promises. Whoever calls holds the folder."""
     reach("machines.before_recall")
     if folder.arriving.exists():
@@ -167,12 +168,13 @@ def recall(folder: RunFolder) -> None:
         # QEMU lets it run by itself where it has not sent all; a moment after it has said so.
         _await(lambda: status_of(qmp) != "finish-migrate", folder)
         if status_of(qmp) != "running":
+            _hold_disks(folder, qmp, may_run)
             qmp.execute("cont")
     folder.leaving.unlink(missing_ok=True)
     reach("machines.recalled")
 
 
-def take_over(folder: RunFolder) -> None:
+def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
     """What ``port.Machines.take_over`` promises. Whoever calls holds the folder."""
     if process.search(folder) is None:
         if folder.arriving.exists():
@@ -183,6 +185,8 @@ def take_over(folder: RunFolder) -> None:
         if status == "inmigrate":
             raise MachineRefused(f"The guest of {folder.instance} has not come.")
         reach("machines.before_take_over")
+        if status != "running":
+            _hold_disks(folder, qmp, may_run)
         # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
         folder.mark_arrived()
         reach("machines.arrived")
@@ -193,6 +197,24 @@ def take_over(folder: RunFolder) -> None:
                 folder.mark_arriving()
                 raise
     reach("machines.taken_over")
+
+
+def _hold_disks(folder: RunFolder, qmp: Session, may_run: Callable[[], None]) -> None:
+    """Make the disks this machine's, and only then ask whether its guest may run: from then on no other can have them.
+
+    In the other order, who stands still between the two may wake up when the instance has run elsewhere and ended.
+    """
+    with socket.socket(socket.AF_UNIX) as nobodys:
+        place = os.open(folder.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            (folder.path / _HELD).unlink(missing_ok=True)  # Of one that was killed just here.
+            nobodys.bind(f"/proc/self/fd/{place}/{_HELD}")
+        finally:
+            os.close(place)
+        (folder.path / _HELD).unlink()
+        blocks.hold(qmp, nobodys)
+    reach("machines.disks_held")
+    may_run()
 
 
 def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket | None]) -> None:

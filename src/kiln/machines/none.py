@@ -77,11 +77,12 @@ class NoMachines:
         self._between(instance, "leaving").unlink(missing_ok=True)
         reach("machines.recalled")
 
-    def take_over(self, instance: str) -> None:
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         if not self.is_running(instance) and self._between(instance, "arriving").exists():
             raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
         self._require(instance)
         reach("machines.before_take_over")
+        may_run()
         self._between(instance, "arriving").unlink(missing_ok=True)
         reach("machines.taken_over")
 

@@ -225,13 +225,15 @@ class Machines(Protocol):
         """Have a guest that was sent, or was about to be, run on here. Raises MachineMissing, MachineRefused.
 
         Nobody can send it from when *may_run* is called until it runs; what that raises is raised, and nothing is done.
+        It is called once more when the disks are this machine's, so that no other can run with them from then on.
         """
 
-    def take_over(self, instance: str) -> None:
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """Have a guest that has come run here; nothing happens when it does.
 
-        Raises MachineRefused where it never ran here and never will, so that it may be recalled where it came from;
-        MachineMissing where it may have run and does not any more; MachineSilent.
+        *may_run* is called when the disks are this machine's, and no other can run with them; what it raises is raised,
+        and the guest stands still. Raises MachineRefused where it never ran here and never will, so that it may be
+        recalled where it came from; MachineMissing where it may have run and does not any more; MachineSilent.
         """
 
     def is_between(self, instance: str) -> bool:

@@ -201,12 +201,12 @@ class QemuMachines:
         """See ``port.Machines``."""
         with self.folder(instance).held():
             may_run()
-            moving.recall(self.folder(instance))
+            moving.recall(self.folder(instance), may_run)
 
-    def take_over(self, instance: str) -> None:
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.take_over(self.folder(instance))
+            moving.take_over(self.folder(instance), may_run)
         log.info("guest_taken_over", instance=instance)
 
     def is_between(self, instance: str) -> bool:

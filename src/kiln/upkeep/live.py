@@ -113,7 +113,7 @@ def stay(job: Job[MoveFacts], error: ApiError) -> None:
     if _is_here(job):
         power.grant(job.ports, instance)  # Its disks' files may have been given to the other host's machine.
         with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
-            job.ports.machines.recall(instance)
+            job.ports.machines.recall(instance, partial(_require_here, job))
         reach("live.stays")
     job.write(lambda tx: _fail(tx, job, error))
 
@@ -130,7 +130,7 @@ def take_over(job: Job[MoveFacts]) -> None:
         job.write(lambda tx: _finish(tx, job))
         return  # The host that it had come to was given up, and is not this one.
     try:
-        job.ports.machines.take_over(instance)
+        job.ports.machines.take_over(instance, partial(_require_here, job))
     except MachineRefused as error:
         job.ports.machines.stop(instance, force=True)  # It may wait still, and must not when the other goes on.
         reach("live.refused")
@@ -245,6 +245,13 @@ def _is_here(job: Job[MoveFacts]) -> bool:
     """Whether the instance is this host's, as the row says."""
     with job.ports.database.read() as tx:
         return instances.find(tx, id=job.task.resource, host=job.ports.host) is not None
+
+
+def _require_here(job: Job[MoveFacts]) -> None:
+    """Raise LeaseLost where the task is another's by now, or the instance."""
+    job.require_lease()
+    if not _is_here(job):
+        raise tasks.LeaseLost(job.task.id)
 
 
 def _finish(tx: Transaction, job: Job[MoveFacts]) -> None:
