@@ -37,8 +37,13 @@ class Arrivals(NoMachines):
     def __init__(self, folder):
         super().__init__(folder)
         self.makes, self.came, self.failure = [], None, None
+        #: An arrival has begun for each that is released, and goes on when that is set.
+        self.begun, self.may_go_on = threading.Semaphore(0), threading.Event()
+        self.may_go_on.set()
 
     def receive(self, machine, make):
+        self.begun.release()
+        assert self.may_go_on.wait(300)
         if self.failure is not None:
             raise self.failure
         super().receive(machine, make)
@@ -141,6 +146,22 @@ def test_who_sends_a_guest_hears_what_the_other_host_failed_with(deployed, failu
     deployed.cloud.ports.machines.failure = failure
     with deployed.answering():
         assert deployed.refuses(deployed.asking.entrance(None, "far", instance, MAKE)) == told
+
+
+def test_arrivals_that_take_long_keep_nobody_else_from_an_answer(deployed):
+    """As many as questions are looked up at a time; each waits for a machine that does not come to wait."""
+    machines, instances = deployed.cloud.ports.machines, [awaited(deployed) for _ in range(8)]
+    machines.may_go_on.clear()
+    with deployed.answering():
+        coming = [deployed.asking.entrance(None, "far", one, MAKE) for one in instances]
+        try:
+            for _ in coming:
+                assert machines.begun.acquire(timeout=300)
+            assert deployed.console().result(300) == b""
+        finally:
+            machines.failure = PoolFull("No space left on device")
+            machines.may_go_on.set()
+        assert {deployed.refuses(one) for one in coming} == {"No space left on device"}
 
 
 @pytest.mark.parametrize("is_cabled", [False, True])

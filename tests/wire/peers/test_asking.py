@@ -22,6 +22,7 @@ from tests.clouds import make_cloud
 from tests.consoled import Consoled, a_running_instance
 from tests.waiting import wait_for
 from tests.wire.peers.deployments import Deployment, a_sealer, loop  # noqa: F401 - a fixture.
+from tests.wire.peers.test_arrivals import MAKE
 
 
 @pytest.fixture
@@ -84,6 +85,18 @@ def test_one_that_stands_still_is_given_up_and_holds_up_no_more_than_its_own_que
             assert wait_for(lambda: answered(deployed.console())) == b"login: ", (
                 "those that were given up count no more"
             )
+
+
+def test_arrivals_at_a_host_keep_nobody_from_asking_it_something_else(deployed):
+    """Each may take minutes. Those that are one too many are refused all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        deployed.lies_at(listener)
+        coming = [deployed.asking.entrance(None, "far", "i-1", MAKE) for _ in range(MOST_OPEN + 1)]
+        assert deployed.refuses(coming.pop()) == "too much is asked of it at a time"
+        with deployed.answering():
+            assert deployed.console().result(300) == b"login: "
+        for one in coming:
+            one.cancel()
 
 
 def answered(question):

@@ -39,6 +39,7 @@ log = Journal("kiln.wire")
 PROOF_S = 5.0  #: So long who connects has to prove who it is, and then to ask.
 AGENTS_S = 3.1  #: Silent guests are waited for so long: a guest's agent is given three seconds.
 _AT_ONCE = 8  #: Questions that are looked up at a time; each reads a file, or some rows.
+_ARRIVALS_AT_ONCE = 8  #: Machines that are made to wait for guests at a time, which may take a minute.
 _MOST = 512  #: Connections of who has proved it; of terminals there are half as many at most.
 _TYPED = 4096
 _MOST_STRANGERS = 16  #: Connections of one address that have proved nothing yet,
@@ -57,6 +58,7 @@ class Answering:
         self._strangers: dict[socket.socket, str] = {}
         self._proved = 0
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
+        self._arrivals = ThreadPoolExecutor(_ARRIVALS_AT_ONCE, thread_name_prefix="arrival")
         self._refused = 0
         self._told_at = float("-inf")
 
@@ -70,7 +72,8 @@ class Answering:
         for task in self._tasks:
             task.cancel()
         self._consoles.end()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._arrivals):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _keep(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -179,7 +182,7 @@ class Answering:
             raise NotUnderstood("a guest comes from a machine of which nothing is told")
         loop = asyncio.get_running_loop()
         try:
-            way = await loop.run_in_executor(self._threads, receive, self._ports, question.one, make)
+            way = await loop.run_in_executor(self._arrivals, receive, self._ports, question.one, make)
         except Exception as error:  # noqa: BLE001 - whoever asks is told, and ours is logged.
             writer.write(_refusal(question, error))
             return

@@ -32,7 +32,7 @@ log = Journal("kiln.wire")
 #: A little less than an answer waits for others than the database, so that who asked is told by whom it waited.
 WITHIN_S = 3.3
 ARRIVAL_S = 300.0  #: A machine has to be started for an arrival, and the guest runs on meanwhile.
-MOST_OPEN = 64  #: Questions to one host.
+MOST_OPEN = 64  #: Questions to one host, and arrivals there, which are counted for themselves: they may take minutes.
 
 Found = TypeVar("Found")
 
@@ -47,7 +47,7 @@ class Asking:
         self._find, self._host, self._works, self._within_s = find, host, works, within_s
         self._proof: Proof | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._open: Counter[str] = Counter()
+        self._open: Counter[tuple[str, bool]] = Counter()  #: By host, and whether arrivals or other questions.
         self._carrying: set[asyncio.Future[None]] = set()  #: Guests that are on their way.
 
     def begin(self, proof: Proof) -> None:
@@ -147,9 +147,10 @@ class Asking:
 
         The log has what a caller need not know.
         """
-        if self._open[member.host] >= MOST_OPEN:
+        kind = (member.host, question.about == words.ARRIVAL)
+        if self._open[kind] >= MOST_OPEN:
             raise ServiceUnavailableHostSilent(host=member.host, reason="too much is asked of it at a time")
-        self._open[member.host] += 1
+        self._open[kind] += 1
         try:
             async with asyncio.timeout(within_s or self._within_s):
                 yield
@@ -163,7 +164,7 @@ class Asking:
         except NotUnderstood as error:
             reason, why = "its answer makes no sense", str(error)
         finally:
-            self._open[member.host] -= 1
+            self._open[kind] -= 1
             self._open += Counter()  # Hosts of which nothing is asked are forgotten.
         log.warning("host_silent", host=member.host, worker=member.id, about=question.about, reason=why)
         raise ServiceUnavailableHostSilent(host=member.host, reason=reason)
