@@ -74,6 +74,7 @@ ELSEWHERE = {
     "upkeep/test_lost_hosts.py": "lost_hosts.found lost_hosts.given_up lost_hosts.before_end lost_hosts.ended",
     "upkeep/test_live.py": "live.before_send live.before_entrance live.before_receive live.received live.sent "
     "live.decided live.taken_over live.refused live.recorded live.before_end live.ended live.stays live.lost",
+    "upkeep/test_live_elsewhere.py": "live.looks_further",
     "upkeep/test_moving.py": "moving.begun moving.stopped",
     "upkeep/test_recorder.py": "recorder.numbered recorder.flushed",
 }

@@ -1,4 +1,4 @@
-"""Two hosts of one deployment, of which each has machines of its own that are only states."""
+"""Two or three hosts of one deployment, of which each has machines of its own that are only states."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kiln.calls.elsewhere import Alone
 from kiln.calls.errors import ServiceUnavailableHostSilent
 from kiln.calls.plane import Plane
 from kiln.declare.states import InstanceStatus
+from kiln.machines.errors import MachineError
 from kiln.machines.none import NoMachines
 from kiln.machines.runfiles import CABLE
 from kiln.networks.errors import NetworkError
@@ -16,8 +17,9 @@ from kiln.networks.memory import MemoryNetworks
 from kiln.store import hosts, tasks
 from kiln.store.hosts import Room
 from kiln.store.instances import instances
+from kiln.store.leaving import MOVE
 from kiln.upkeep.live import NotAwaited, end_left, receive
-from kiln.upkeep.moves import MOVE, ask_for, beside
+from kiln.upkeep.moves import ask_for, beside
 from tests.operations.instances.things import status_of
 from tests.reading import the
 from tests.stock import an_instance
@@ -36,7 +38,7 @@ class Beside(Alone):
         came = Future()
         try:
             came.set_result(receive(self.two.ports_of(host), instance, make))
-        except (NotAwaited, NetworkError) as error:
+        except (NotAwaited, MachineError, NetworkError) as error:
             came.set_exception(ServiceUnavailableHostSilent(host=host, reason=str(error)))
         return came
 
@@ -44,9 +46,11 @@ class Beside(Alone):
 class Two:
     """Two hosts of one deployment, each with machines of its own; what is done is done by the one that it *is*."""
 
+    names = ("one", "two")
+
     def __init__(self, cloud, kind=NoMachines):
         self.cloud, self.planes = cloud, {}
-        self.machines = {name: kind(cloud.folder / name / "run") for name in ("one", "two")}
+        self.machines = {name: kind(cloud.folder / name / "run") for name in self.names}
         for name in self.machines:
             come(cloud.ports.database, name, f"of-{name}", PLENTY)
         self.write(lambda tx: hosts.set_draining(tx, "one", is_draining=True))
@@ -87,7 +91,7 @@ class Two:
     def settle(self):
         """What either can do is done; leases that a kill left are given back, and pauses pass at once."""
         self.write(tasks.release_all)
-        for name in ("one", "two", "one", "two"):
+        for name in 2 * self.names:
             self.write(lambda tx: tasks.tasks.update(tx, {"not_before": 0.0}))
             self.be(name)
             self.cloud.settle()
@@ -100,3 +104,9 @@ class Two:
 
     def task(self, instance):
         return the(self.cloud, tasks.tasks, resource=instance, action=MOVE)
+
+
+class Three(Two):
+    """Another to which a guest of the first may go."""
+
+    names = ("one", "two", "three")

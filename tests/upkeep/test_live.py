@@ -15,11 +15,11 @@ from kiln.store import hosts, tasks
 from kiln.store.database import Transaction
 from kiln.store.firmware import firmware_variables
 from kiln.store.instances import instances, place
+from kiln.store.leaving import MOVE
 from kiln.store.tasks import LeaseLost
 from kiln.tasks.worker import TRIES
 from kiln.upkeep.live import end_left
 from kiln.upkeep.lost_hosts import end_given_up
-from kiln.upkeep.moves import MOVE
 from kiln.upkeep.variables import VariablesKeeper
 from tests.dying import Killed, dying, killed_at
 from tests.reading import the

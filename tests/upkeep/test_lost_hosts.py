@@ -19,12 +19,13 @@ from kiln.store import hosts, tasks, workers
 from kiln.store.hosts import LOCK, Room, come
 from kiln.store.images import images
 from kiln.store.instances import instances
+from kiln.store.leaving import MOVE
 from kiln.store.tasks import LeaseLost, password_lane
 from kiln.store.terminals import CONNECTED, TERMINATED, terminals
 from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt
 from kiln.upkeep.lost_hosts import end_given_up, give_up_lost, start_lost
-from kiln.upkeep.moves import MOVE, ask_for
+from kiln.upkeep.moves import ask_for
 from tests.clouds import Cloud, make_cloud
 from tests.dying import killed_at
 from tests.operations.disks.watched import run

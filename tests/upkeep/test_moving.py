@@ -8,7 +8,7 @@ from kiln.declare.states import TaskStatus
 from kiln.store import hosts, tasks
 from kiln.store.hosts import Room
 from kiln.store.instances import instances
-from kiln.upkeep.moves import MOVE
+from kiln.store.leaving import MOVE
 from kiln.upkeep.room import RoomWatch
 from tests.dying import killed_at
 from tests.reading import every, the

@@ -29,6 +29,7 @@ from kiln.store import tasks
 from kiln.store.database import Database, Result, Transaction
 from kiln.store.hosts import NOTHING, Room, is_given_up
 from kiln.store.instances import host_of
+from kiln.store.leaving import let_pass
 from kiln.store.outbox import Outbox
 from kiln.store.rows import Row, Rows
 from kiln.store.tasks import Task, may_begin
@@ -151,6 +152,8 @@ class Call:
         )
         if leased:
             task = tasks.leased(task, self.worker, now)
+        elif instance:
+            let_pass(self.tx, lane)
         written = tasks.append(self.tx, task)
         if leased:
             self.tx.after_commit(lambda: self.hand_over(written))

@@ -3,6 +3,7 @@
 MachineError
 MachineMissing       no machine runs for that instance
 MachineRefused       QEMU would not start, or refused a command; its words are in the message
+  GuestStays         a guest cannot be sent to any other machine for now
 MachineBusy          somebody else is changing it; nothing was done
 MachineAstray        it knows a file by a name that leads elsewhere by now; nothing was done
 MachineSilent        QEMU runs but does not answer
@@ -28,6 +29,10 @@ class MachineMissing(MachineError):
 
 class MachineRefused(MachineError):
     """QEMU would not start, or refused a command."""
+
+
+class GuestStays(MachineRefused):
+    """A guest cannot be sent for now, whichever machine waits for it; it goes on where it is."""
 
 
 class MachineBusy(GuestBusy, MachineError):

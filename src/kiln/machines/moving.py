@@ -29,7 +29,7 @@ from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.machines import blocks, process
-from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused, MachineSilent
+from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
 from kiln.machines.merging import FILLER
@@ -48,6 +48,7 @@ _DOWNTIME_MS = 300
 _BYTES_PER_S = 1 << 30  #: QEMU's own limit is an eighth of it; a network that has less gives less.
 #: A guest that changes its memory faster than it can be sent is slowed down by QEMU, and in the end left where it is.
 _LONGEST_S = 1800.0
+_TOO_FAST = "the guest changes its memory faster than it goes"
 #: So long a guest may stand still before all has come. Who waits on the other side may have taken it, and say nothing.
 STILL_S = 60.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.01, 0.25
@@ -131,7 +132,8 @@ def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_
     if (state := text(told, "status")) != "completed":
         recall(folder)
         why = given_up or words(told.get("error-desc", "")) or f"it was {state}"
-        raise MachineRefused(f"The guest of {folder.instance} could not be sent: {why}.")
+        kind = GuestStays if given_up == _TOO_FAST else MachineRefused
+        raise kind(f"The guest of {folder.instance} could not be sent: {why}.")
     reach("machines.left")
 
 
@@ -149,7 +151,7 @@ def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]
             if stood_at is not None and now - stood_at > still_s:
                 given_up = "the other host did not say in time that all had come"
             elif now - began > _LONGEST_S:
-                given_up = "the guest changes its memory faster than it goes"
+                given_up = _TOO_FAST
             if given_up:
                 qmp.execute("migrate_cancel")
         pause = _FIRST_LOOK_S if _is_nearly_sent(told) else min(2 * pause, _LAST_LOOK_S)
@@ -218,9 +220,9 @@ def _hold_disks(folder: RunFolder, qmp: Session, may_run: Callable[[], None]) ->
 
 
 def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket | None]) -> None:
-    """Raises MachineRefused where the guest does not run, MachineBusy while layers are merged under it."""
+    """Raises GuestStays where the guest does not run, MachineBusy while layers are merged under it, MachineRefused."""
     if (status := status_of(qmp)) != "running":
-        raise MachineRefused(f"The guest of {folder.instance} does not run: it is {words(status)}.")
+        raise GuestStays(f"The guest of {folder.instance} does not run: it is {words(status)}.")
     if folder.thaw_owed.exists() or folder.resumption_owed.exists() or folder.restarting.exists():
         raise MachineBusy(f"The guest of {folder.instance} is owed what a capture or a restart was killed before.")
     require_no_merge(qmp, folder.instance, FILLER)

@@ -217,8 +217,8 @@ class Machines(Protocol):
         Then it stands still in both, and nobody writes to its disks, until one of ``take_over`` there and ``recall``
         here. Never both: once it has run in one, the memory of the other does not fit the disks any more. What was
         sent before is not sent again, and *entrance* not called. Takes as long as the memory takes. Raises
-        MachineRefused when it could not be sent, MachineBusy while layers are merged under it, and then it runs on
-        here; MachineMissing, MachineSilent.
+        MachineRefused when it could not be sent, GuestStays where no other machine would do either, MachineBusy while
+        layers are merged under it, and then it runs on here; MachineMissing, MachineSilent.
         """
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:

@@ -95,7 +95,7 @@ class Emptying:
 
 def _stage(known: MoveFacts, reason: str) -> str:
     if known.stage == ASKED:
-        return "waits for what is done with it"
+        return f"waits: {reason}" if reason else "waits for what is done with it"
     if known.stage == STOPPING:
         return "is being stopped"
     if known.stage in (SENDING, SENT):

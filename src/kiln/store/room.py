@@ -8,7 +8,10 @@ the claim. One process claims for a host, one claim after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+
+from sqlalchemy import and_, or_
 
 from kiln.declare.states import TaskStatus
 from kiln.store import workers
@@ -18,6 +21,7 @@ from kiln.store.instances import ON, count_by_type, instances
 from kiln.store.tasks import Task, tasks
 
 Sizes = Callable[[str], Room]  #: What an instance of a type takes.
+NOWHERE: Mapping[str, str] = MappingProxyType({})  #: Of no task it is known where it goes.
 
 
 def left_on(tx: Transaction, host: str, size_of: Sizes, owner: str = "", but: str = "") -> Room:
@@ -56,34 +60,47 @@ def waiting(tx: Transaction) -> dict[str, Room]:
     return {task.id: Room(cpus=task.cpus, memory_mib=task.memory_mib) for task in found}
 
 
-def find_elsewhere(tx: Transaction, size: Room, size_of: Sizes, host: str) -> str:
-    """Another than *host* that has room for as much besides all that waits for room, or is about to leave *host*.
+def find_elsewhere(
+    tx: Transaction,
+    size: Room,
+    size_of: Sizes,
+    host: str,
+    *,
+    but: Collection[str] = (),
+    goes_to: Mapping[str, str] = NOWHERE,
+) -> str:
+    """Of the others than *host* that have room for as much besides all that waits for room, or is about to leave
+    *host*, the one that has most; none of those in *but*.
 
-    Empty where there is none. What waits is put where it fits first, the oldest first; what fits nowhere waits for
-    something else.
+    Empty where there is none. What waits is put where most is left, the oldest first, or where *goes_to* has its task
+    go; what fits nowhere waits for something else.
     """
     here = hosts.find(tx, name=host)
-    others = [one for one in hosts.all(tx) if one.name != host and one.worker]
+    others = sorted((one for one in hosts.all(tx) if one.name != host and one.worker), key=lambda one: one.name)
     left = {one.name: left_on(tx, one.name, size_of, one.worker) for one in others}
+    is_unbound = and_(tasks.c.host.in_(("", host)), tasks.c.owner.in_(("", "" if here is None else here.worker)))
     waits = tasks.all(
-        tx,
-        tasks.c.memory_mib > 0,
-        tasks.c.host.in_(("", host)),
-        tasks.c.owner.in_(("", "" if here is None else here.worker)),
-        status=TaskStatus.PROCESSING,
+        tx, tasks.c.memory_mib > 0, or_(tasks.c.id.in_(goes_to), is_unbound), status=TaskStatus.PROCESSING
     )
     for task in sorted(waits, key=lambda one: one.seq):
-        _put(left, Room(cpus=task.cpus, memory_mib=task.memory_mib))
-    return _put(left, size)
+        _put(left, Room(cpus=task.cpus, memory_mib=task.memory_mib), goes_to.get(task.id, ""))
+    return _most({name: room for name, room in left.items() if name not in but}, size)
 
 
-def _put(left: dict[str, Room], size: Room) -> str:
-    """Take *size* from the first host that has as much left; returns its name, or nothing."""
+def _put(left: dict[str, Room], size: Room, name: str) -> None:
+    """Take *size* from what is left on the host of that *name*, or where it is put if that is empty."""
+    name = name or _most(left, size)
+    if name in left:
+        left[name] = left[name].less(size)
+
+
+def _most(left: Mapping[str, Room], size: Room) -> str:
+    """Of those that have as much left, the one that has most, by name; empty where none has."""
+    most = ""
     for name, room in left.items():
-        if room.holds(size):
-            left[name] = room.less(size)
-            return name
-    return ""
+        if room.holds(size) and (not most or left[most].is_less_than(room)):
+            most = name
+    return most
 
 
 def ask_for_room(tx: Transaction, task: Task, size: Room) -> None:

@@ -16,6 +16,7 @@ from kiln.operations import ALL
 from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.operations.instances.parts import passwords
 from kiln.operations.steps.transfer import TaskCancelled
+from kiln.store.leaving import MOVE
 from kiln.store.trash import RESTORE
 from kiln.tasks.worker import Duty
 from kiln.upkeep import moment, moves, moving, restore
@@ -32,7 +33,7 @@ DUTIES = {
     passwords.GIVE_PASSWORD: Duty(passwords.carry_out, facts=passwords.PasswordFacts),
     MERGE: Duty(merge, give_up_merge, facts=MergeFacts, tries=3),
     moment.MOMENT: Duty(moment.keep_moment, moment.give_up, facts=moment.MomentFacts, tries=3),
-    moves.MOVE: Duty(moving.move, moving.give_up, facts=moves.MoveFacts),
+    MOVE: Duty(moving.move, moving.give_up, facts=moves.MoveFacts),
     RESTORE: Duty(restore.restore, restore.give_up, facts=restore.RestoreFacts, tries=3),
     restore.EMPTY: Duty(restore.empty, gives_back=True, facts=restore.EmptyFacts, tries=3),
 }

@@ -39,7 +39,7 @@ from kiln.declare.facts import dump
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
-from kiln.machines.errors import MachineError, MachineMissing, MachineRefused
+from kiln.machines.errors import GuestStays, MachineError, MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.operations.instances.parts import power
 from kiln.operations.steps import variables
@@ -49,8 +49,9 @@ from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, hosts, is_given_up
 from kiln.store.instances import Instance, instances, place
 from kiln.store.interfaces import mark_vpcs_of
+from kiln.store.leaving import let_next
 from kiln.store.room import ask_for_room, left_on
-from kiln.upkeep.moves import RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
+from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
 _COMES_WITHIN_S = 320.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
 
@@ -66,12 +67,23 @@ class ServiceUnavailableNotMoved(ApiError):
     hint = "Ask again, or stop it: an instance that is stopped starts on any host."
 
 
+_ELSEWHERE = "may_go_elsewhere"  #: A fact of the error of a host that did not take a guest.
+
+
+def _refused(host: str, reason: str) -> ServiceUnavailableNotMoved:
+    """That one host did not take the guest, which may go to yet another."""
+    return ServiceUnavailableNotMoved(host=host, reason=reason, **{_ELSEWHERE: True})
+
+
 class NotAwaited(Exception):
     """Nobody waits here for the guest that another host wants to send; the message says why."""
 
 
 def send(job: Job[MoveFacts]) -> None:
-    """Send the guest, and write down that it is the other host's. Raises NotYet then, ServiceUnavailableNotMoved."""
+    """Send the guest, and write down that it is the other host's. Raises NotYet then, ServiceUnavailableNotMoved.
+
+    Where yet another host may take it, that says so: see ``_refused``.
+    """
     instance, target = job.task.resource, job.facts.target
     sent, sizes = replace(job.facts, stage=SENT), partial(size_in, job.ports.deployment)
     if not _is_here(job) or not job.ports.machines.is_running(instance):
@@ -83,8 +95,10 @@ def send(job: Job[MoveFacts]) -> None:
     try:
         make = job.ports.machines.make(instance)
         job.ports.machines.migrate(instance, lambda: _entrance(job, make))
-    except MachineRefused as error:
+    except GuestStays as error:
         raise ServiceUnavailableNotMoved(host=target, reason=str(error)) from error
+    except MachineRefused as error:
+        raise _refused(target, str(error)) from error
     reach("live.sent")
     left = job.ports.machines.variables(instance)  # As they stay: the guest stands still.
 
@@ -99,28 +113,35 @@ def send(job: Job[MoveFacts]) -> None:
         ask_for_room(tx, job.task, NOTHING)  # By the row it has its part of that host's from now on.
         tasks.note(tx, job.task, dump(sent, job.unknown))
         hand_on(tx, job.task)
+        let_next(tx)
         return True
 
     if not job.write(decide):
-        raise ServiceUnavailableNotMoved(host=target, reason="it has no room for it any more.")
+        raise _refused(target, "it has no room for it any more.")
     reach("live.decided")
     raise NotYet(0.0, f"Its guest has come to {target}, where it is to go on.")
 
 
 def stay(job: Job[MoveFacts], error: ApiError) -> None:
-    """Have a guest that did not go go on here, and fail the task."""
+    """Have a guest that did not go go on here, and fail the task; raises NotYet where it may go to yet another host."""
     instance = job.task.resource
     if _is_here(job):
         power.grant(job.ports, instance)  # Its disks' files may have been given to the other host's machine.
         with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
             job.ports.machines.recall(instance, partial(_require_here, job))
         reach("live.stays")
+    if error.facts.get(_ELSEWHERE):
+        host, reason = job.facts.target, str(error.facts["reason"])
+        again = replace(job.facts, stage=ASKED, target="", reason="", tried={**job.facts.tried, host: reason})
+        job.write(lambda tx: _look_further(tx, job, again))
+        reach("live.looks_further")
+        raise NotYet(0.0, f"Another host than {host} is looked for, as that did not take it: {reason}")
     job.write(lambda tx: _fail(tx, job, error))
 
 
 def recall(job: Job[MoveFacts]) -> None:
     """As ``stay``, of a guest that the other host gave back."""
-    stay(job, ServiceUnavailableNotMoved(host=job.facts.target, reason=job.facts.reason))
+    stay(job, _refused(job.facts.target, job.facts.reason))
 
 
 def take_over(job: Job[MoveFacts]) -> None:
@@ -258,11 +279,20 @@ def _finish(tx: Transaction, job: Job[MoveFacts]) -> None:
     """Record that the task is done: on one host alone there is a cable of the instance's from then on."""
     job.finish(tx)
     mark_vpcs_of(tx, job.task.resource)
+    let_next(tx)
 
 
 def _fail(tx: Transaction, job: Job[MoveFacts], error: ApiError) -> None:
     """As ``_finish``, of a task that has failed."""
     job.fail(tx, error)
+    mark_vpcs_of(tx, job.task.resource)
+    let_next(tx)
+
+
+def _look_further(tx: Transaction, job: Job[MoveFacts], again: MoveFacts) -> None:
+    """Record that the guest is to go to yet another host; until one is found it takes no room but here."""
+    ask_for_room(tx, job.task, NOTHING)
+    tasks.note(tx, job.task, dump(again, job.unknown))
     mark_vpcs_of(tx, job.task.resource)
 
 
@@ -298,9 +328,9 @@ def _entrance(job: Job[MoveFacts], make: Make) -> socket.socket | None:
             asked = job.ports.elsewhere.entrance(tx, target, job.task.resource, make)
         return asked.result(_COMES_WITHIN_S)
     except ServiceUnavailableHostSilent as error:
-        raise ServiceUnavailableNotMoved(host=target, reason=str(error.facts["reason"])) from error
+        raise _refused(target, str(error.facts["reason"])) from error
     except TooLong:
-        raise ServiceUnavailableNotMoved(host=target, reason="no machine came to wait there in time.") from None
+        raise _refused(target, "no machine came to wait there in time.") from None
 
 
 def _give_back(tx: Transaction, job: Job[MoveFacts], reason: str) -> None:

@@ -22,9 +22,10 @@ from kiln.store import hosts, tasks, workers
 from kiln.store.database import Database, Transaction
 from kiln.store.instances import ON, Instance, instances, place
 from kiln.store.lanes import open_in, put_behind
+from kiln.store.leaving import MOVE
 from kiln.store.room import Sizes, ask_for_room
 from kiln.store.tasks import Task
-from kiln.upkeep.moves import MOVE, end_moot, is_by_stop
+from kiln.upkeep.moves import end_moot, is_by_stop
 from kiln.upkeep.starting import starts_again
 from kiln.upkeep.unasked import keep_reason
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Literal
 
 from kiln.declare.facts import UnreadableFacts, facts, read
 from kiln.declare.states import TaskStatus
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, host_of
+from kiln.store.leaving import MOVE
 from kiln.store.tasks import Task, append, finish, new_task, tasks
-
-MOVE = "MoveInstance"  #: The action of the task.
 
 Stage = Literal["asked", "stopping", "starting", "sending", "sent", "recalling"]
 
@@ -31,6 +32,7 @@ class MoveFacts:
     source: str = ""  #: The host that a running guest leaves.
     target: str = ""  #: And the one that it comes to.
     reason: str = ""  #: Why it came back.
+    tried: dict[str, str] = field(default_factory=dict)  #: The hosts that did not take it, and why each did not.
 
 
 def ask_for(tx: Transaction, instance: Instance, now: float, *, live: bool = False) -> Task:
@@ -86,6 +88,13 @@ def hand_on(tx: Transaction, task: Task) -> None:
     """
     free = {"owner": "", "lease_until": 0.0, "not_before": 0.0, "attempts": 0, "generation": tasks.c.generation + 1}
     tasks.update(tx, free, id=task.id, generation=task.generation)
+
+
+def being_sent(tx: Transaction) -> Mapping[str, MoveFacts]:
+    """By task, what is remembered of the guests that are being sent. Where a guest has come, its row tells."""
+    begun = tasks.all(tx, tasks.c.memory_mib > 0, action=MOVE, status=TaskStatus.PROCESSING)
+    known = {task.id: remembered(task) for task in begun}
+    return {task: one for task, one in known.items() if one.stage == SENDING}
 
 
 def is_coming(tx: Transaction, instance: str, host: str) -> bool:

@@ -14,8 +14,10 @@ number) are rows, and go with it. How a running guest goes is in
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from kiln.calls.call import Job, NotYet
 from kiln.calls.sizes import size_in
@@ -26,13 +28,18 @@ from kiln.ground.killpoints import reach
 from kiln.operations.instances.parts import power
 from kiln.operations.steps import variables
 from kiln.store.database import Transaction
-from kiln.store.hosts import hosts
+from kiln.store.hosts import Host, Room, hosts
 from kiln.store.instances import instances, place
 from kiln.store.interfaces import mark_vpcs_of
+from kiln.store.leaving import let_next, put_last
 from kiln.store.room import ask_for_room, find_elsewhere
 from kiln.store.tasks import note
 from kiln.upkeep import live
-from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, STARTING, STOPPING, MoveFacts
+from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, STARTING, STOPPING, MoveFacts, being_sent
+
+#: Guests that leave one host at a time, and that come to one: all of their memory goes through two processes.
+MOST_SENT = 4
+_LOOKS_AGAIN_S = 15.0  #: Who waits for a turn is told when there is one, and looks by itself only now and then.
 
 
 class OperationDeniedNoStockElsewhere(ApiError):
@@ -47,8 +54,9 @@ class OperationDeniedNoStockElsewhere(ApiError):
 def move(job: Job[MoveFacts]) -> None:
     """Do what is next: stop the instance here, start it here once it has stopped elsewhere, or have its guest go.
 
-    Idempotent. Raises NotYet where another host goes on, OperationDeniedNoStockElsewhere before anything was begun, and
-    as ``power.start``, ``live.send`` and ``live.recall``.
+    Idempotent. Raises NotYet where it waits for its turn, or another host goes on; OperationDeniedNoStockElsewhere
+    before anything was begun, ServiceUnavailableNotMoved where no host is left that would take it, and as
+    ``power.start``, ``live.send`` and ``live.recall``.
     """
     if job.facts.stage == ASKED and not _begin(job):
         return
@@ -67,7 +75,7 @@ def move(job: Job[MoveFacts]) -> None:
 def give_up(job: Job[MoveFacts], error: ApiError) -> None:
     """Leave the instance as its machine is. Before anything was begun its status may be another task's."""
     if job.facts.stage == ASKED:
-        job.write(lambda tx: job.fail(tx, error))
+        job.write(lambda tx: _fail(tx, job, error))
     elif job.facts.stage in (SENDING, RECALLING):
         live.stay(job, error)
     elif job.facts.stage == SENT:
@@ -81,39 +89,101 @@ def give_up(job: Job[MoveFacts], error: ApiError) -> None:
 _LIVE = {SENDING: live.send, SENT: live.take_over, RECALLING: live.recall}
 
 
+def _fail(tx: Transaction, job: Job[MoveFacts], error: ApiError) -> None:
+    job.fail(tx, error)
+    let_next(tx)
+
+
 def _begin(job: Job[MoveFacts]) -> bool:
     """Write down that the instance is being stopped, or its guest sent; False where the task has ended without that.
 
     So it is where somebody else asked for a stop or a restart, where its guest has powered off by itself, and where
-    the host is not drained any more.
+    the host is not drained any more. Raises NotYet where it has to wait for its turn: then what else is to be done
+    with the instance is done first.
     """
     is_on = job.ports.machines.is_running(job.task.resource)
 
     def begin(tx: Transaction) -> MoveFacts | None:
-        row = instances.find(tx, id=job.task.resource, status=InstanceStatus.RUNNING, host=job.ports.host)
-        here = hosts.find(tx, name=job.ports.host)
-        if row is None or not is_on or here is None or not here.is_draining:
+        leaving = _choose(tx, job, is_on=is_on)
+        if leaving is None:
             job.finish(tx)
+            let_next(tx)
             return None
-        sizes = partial(size_in, job.ports.deployment)
-        size = sizes(row.instance_type)
-        target = find_elsewhere(tx, size, sizes, job.ports.host)
-        if not target:
-            raise OperationDeniedNoStockElsewhere(needs=str(size))
-        ask_for_room(tx, job.task, size)
+        ask_for_room(tx, job.task, leaving.size)
         if job.facts.live:
-            begun = replace(job.facts, stage=SENDING, source=job.ports.host, target=target)
-            mark_vpcs_of(tx, row.id)  # The other host is to lay its cable.
+            begun = replace(job.facts, stage=SENDING, source=job.ports.host, target=leaving.target)
+            mark_vpcs_of(tx, job.task.resource)  # The other host is to lay its cable.
         else:
             begun = replace(job.facts, stage=STOPPING)
-            instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, {}, id=row.id)
+            instances.move(tx, InstanceStatus.RUNNING, InstanceStatus.STOPPING, {}, id=job.task.resource)
         note(tx, job.task, dump(begun, job.unknown))
         return begun
 
-    begun = job.write(begin)
+    try:
+        with job.ports.database.read() as tx:
+            _choose(tx, job, is_on=is_on)  # Hundreds may wait, and look again and again: a read is in nobody's way.
+        begun = job.write(begin)
+    except NotYet:
+        job.write(lambda tx: put_last(tx, job.task))
+        raise
     if begun is not None:
         job.facts = begun
     return begun is not None
+
+
+class _Leaving(NamedTuple):
+    """What is to leave, and where to."""
+
+    size: Room
+    target: str
+
+
+def _choose(tx: Transaction, job: Job[MoveFacts], *, is_on: bool) -> _Leaving | None:
+    """Where the instance is to go; None where it is not to leave any more.
+
+    Raises NotYet where too many are being sent, OperationDeniedNoStockElsewhere, ServiceUnavailableNotMoved.
+    """
+    row = instances.find(tx, id=job.task.resource, status=InstanceStatus.RUNNING, host=job.ports.host)
+    here = hosts.find(tx, name=job.ports.host)
+    if row is None or not is_on or here is None or not here.is_draining:
+        return None
+    sizes = partial(size_in, job.ports.deployment)
+    size, sent = sizes(row.instance_type), being_sent(tx)
+    goes_to = {task: one.target for task, one in sent.items()}
+    find = partial(find_elsewhere, tx, size, sizes, job.ports.host, goes_to=goes_to)
+    target = find(but=job.facts.tried)
+    if not target:
+        raise _nowhere(tx, job, size)
+    # A guest that stands still since it was sent before is not left so.
+    if job.facts.live and not job.ports.machines.is_between(row.id):
+        if sum(one.source == job.ports.host for one in sent.values()) >= MOST_SENT:
+            raise NotYet(_LOOKS_AGAIN_S, "As many guests leave its host as may at once.")
+        full = {host for host, count in Counter(goes_to.values()).items() if count >= MOST_SENT}
+        target = find(but={*job.facts.tried, *full})
+        if not target:
+            raise NotYet(_LOOKS_AGAIN_S, "As many guests come to the hosts that have room for it as may at once.")
+    return _Leaving(size, target)
+
+
+def _nowhere(tx: Transaction, job: Job[MoveFacts], size: Room) -> ApiError:
+    """That the instance runs on where it is, and of each other host why it does."""
+    tried = job.facts.tried
+    if not tried:
+        return OperationDeniedNoStockElsewhere(needs=str(size))
+    others = [one for one in hosts.all(tx) if one.name != job.ports.host]
+    told = {one.name: _why_not(one) for one in sorted(others, key=lambda one: one.name)} | tried
+    if len(told) == 1:
+        ((host, reason),) = told.items()
+        return live.ServiceUnavailableNotMoved(host=host, reason=reason)
+    each = "; ".join(f"{host}: {reason.removesuffix('.')}" for host, reason in told.items())
+    return live.ServiceUnavailableNotMoved(host="any other host", reason=f"{each}.")
+
+
+def _why_not(host: Host) -> str:
+    """Why a host is not asked."""
+    if host.state != "in use":
+        return f"it is {host.state}"
+    return "it has no room for it" if host.worker else "no process of Kiln is seen there"
 
 
 def _let_go(job: Job[MoveFacts]) -> None:
