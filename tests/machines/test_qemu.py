@@ -194,7 +194,6 @@ def test_takes_up_a_machine_whose_folder_was_lost_and_can_end_it(machines):
     machines.start(a_machine())
     number = process.find(folder_of(machines))
     shutil.rmtree(machines.run)
-    machines._end_timeout_s = 10.0
 
     assert not machines.is_running("i-1")
     assert machines.adopt() == ["i-1"]

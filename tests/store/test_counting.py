@@ -11,6 +11,7 @@ from kiln.store import counting, images
 from kiln.store.vpcs import Vpc, vpcs
 from tests.clouds import make_cloud
 from tests.operations.images.gallery import an_image
+from tests.store.steps import counted_steps
 
 OWN = {"account": "5", "region": "cn-m"}
 #: Lists on every side of it in the index.
@@ -52,15 +53,9 @@ def test_counts_what_is_the_accounts_in_the_region(sqlite, own, others):
 
 def test_a_list_that_has_few_others_beside_it_is_not_counted_row_by_row(sqlite):
     fill(sqlite, 1200, 1)
-    steps = []
 
-    with sqlite.read() as tx:
-        driver = tx._raw
-        driver.set_progress_handler(lambda: steps.append(1), 1)
-        try:
-            assert counting.count(tx, vpcs, **OWN) == 1200
-        finally:
-            driver.set_progress_handler(None, 1)
+    with counted_steps(sqlite) as (tx, steps):
+        assert counting.count(tx, vpcs, **OWN) == 1200
 
     assert 0 < len(steps) < 600
 
@@ -72,15 +67,9 @@ def test_images_in_any_status_are_not_counted_row_by_row(tmp_path, sqlite):
     cloud.ports.database.write(
         lambda tx: images.images.insert(tx, *(replace(row, id=row.id + row.status) for row in rows))
     )
-    steps = []
 
-    with sqlite.read() as tx:
-        driver = tx._raw
-        driver.set_progress_handler(lambda: steps.append(1), 1)
-        try:
-            counted = images.count_of_statuses(tx, first.account, first.region, tuple(ImageStatus))
-        finally:
-            driver.set_progress_handler(None, 1)
+    with counted_steps(sqlite) as (tx, steps):
+        counted = images.count_of_statuses(tx, first.account, first.region, tuple(ImageStatus))
 
     assert counted == len(rows) + 1
     assert 0 < len(steps) < len(rows)

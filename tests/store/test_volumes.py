@@ -9,6 +9,7 @@ from kiln.store.errors import DatabaseMalformed
 from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_any_unwanted, is_at_work, volumes
 from tests.clouds import make_cloud
 from tests.stock import a_disk, a_snapshot
+from tests.store.steps import counted_steps
 from tests.store.test_tasks import a_task
 
 
@@ -68,15 +69,9 @@ def test_what_nothing_names_is_looked_for_in_few_steps_of_each_that_is_named(tmp
     made = [volume for _ in range(50) for volume in a_chain(cloud, 4)]
     for volume in made:
         a_snapshot(cloud, volume=volume)
-    steps = []
 
-    with sqlite.read() as tx:
-        driver = tx._raw
-        driver.set_progress_handler(lambda: steps.append(1), 1)
-        try:
-            assert not is_any_unwanted(tx)
-            assert bypassable(tx, 64) == []
-        finally:
-            driver.set_progress_handler(None, 1)
+    with counted_steps(sqlite) as (tx, steps):
+        assert not is_any_unwanted(tx)
+        assert bypassable(tx, 64) == []
 
     assert 0 < len(steps) < 30 * len(made)
