@@ -18,6 +18,9 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
+from psycopg.errors import ObjectInUse
+from sqlalchemy.exc import OperationalError
+
 from kiln.service.engines import postgresql as engine
 from kiln.service.engines.programs import EngineAbsent, of_postgresql
 from kiln.store.database import open_postgresql
@@ -135,14 +138,33 @@ def start_postgresql() -> Iterator[str]:
 def make_database(server: str, like: str = "template1") -> Iterator[str]:
     """Yields the address of a database of its own on the *server* of that address: empty, or a copy of *like*."""
     name = f"kiln_{os.getpid()}_{next(_NUMBERS)}"  # Several processes may share the server.
-    _say(server, f"CREATE DATABASE {name} TEMPLATE {like}")
+    _insist(server, f"CREATE DATABASE {name} TEMPLATE {like}")
     yield server.replace("/postgres?", f"/{name}?")
-    _say(server, f"DROP DATABASE {name} WITH (FORCE)")
+    _insist(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def name_of(address: str) -> str:
     """The name of the database of an address that ``make_database`` has given."""
     return address.partition("@/")[2].partition("?")[0]
+
+
+def _insist(server: str, statement: str) -> None:
+    """Say it until nobody is in the way.
+
+    PostgreSQL gives those whom it has told to leave, such as its own vacuum, five seconds, in which a process need not
+    have its turn on a machine that does much else.
+    """
+
+    def is_done() -> bool:
+        try:
+            _say(server, statement)
+        except OperationalError as error:
+            if not isinstance(error.orig, ObjectInUse):
+                raise
+            return False
+        return True
+
+    wait_for(is_done)
 
 
 def _say(server: str, statement: str) -> None:
