@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from kiln.declare.roles import Role
+from kiln.service.claim import is_held
 from kiln.service.errors import (
     DatabaseAbsent,
     DatabaseDamaged,
@@ -23,7 +24,7 @@ from kiln.store.database import Database, open_postgresql, open_sqlite
 from kiln.store.errors import DatabaseBusy, DatabaseDown, DatabaseFull, DatabaseMalformed
 from kiln.store.faults import outage_said
 from kiln.store.glance import damage_of_sqlite
-from kiln.store.hold import Hold, HoldRefused
+from kiln.store.hold import Hold, HoldRefused, is_worked_with
 from kiln.store.standing import first_fault
 from kiln.store.workers import servers_time
 
@@ -111,6 +112,14 @@ def damage_told(settings: Settings) -> Iterator[None]:
         raise DatabaseDamaged(f"{settings.folder.database} is damaged: {error}") from error
     except DatabaseFull as error:
         raise DatabaseUnusable(f"{settings.folder.database}: {error}") from error
+
+
+def is_served(settings: Settings, database: Database) -> bool:
+    """Whether a Kiln works in the data folder, or anywhere with a *database* that several share; nothing is changed.
+
+    Raises DatabaseDown.
+    """
+    return is_held(settings.data) or (not database.is_sqlite and database.probe(is_worked_with))
 
 
 @contextmanager

@@ -41,6 +41,14 @@ _DOOR, _DOOR_OPEN = "SELECT pg_try_advisory_lock(8787, 2)", "SELECT pg_advisory_
 _DUTIES = "SELECT pg_try_advisory_lock(8787, 3)"
 _HOST = f"SELECT pg_try_advisory_lock({LOCK}, hashtext(:host))"
 
+_ANYBODY = """
+SELECT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND (classid, objid, objsubid) = (8787, 1, 2) AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+"""
+
 _LOOK_S = 1.0
 
 #: Whoever begins first may have tables to migrate, and the others wait behind it for no longer than that.
@@ -60,6 +68,11 @@ class HoldRefused(Exception):
 
 class HoldLost(DatabaseDown):
     """The database is another Kiln's by now; nothing was written."""
+
+
+def is_worked_with(tx: Transaction) -> bool:
+    """Whether a process serves with the database, or has it alone; nobody is kept from it by the question."""
+    return bool(tx.execute(text(_ANYBODY)).scalar())
 
 
 class Hold:

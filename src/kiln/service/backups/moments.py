@@ -21,7 +21,7 @@ from kiln.pools.family import SUFFIX
 from kiln.service.backups.errors import NotKept
 from kiln.service.backups.fitting import is_at_rest
 from kiln.service.backups.holding import Holder
-from kiln.service.claim import is_held
+from kiln.service.databases import is_served
 from kiln.service.settings import Settings
 from kiln.store.database import Database
 from kiln.store.disks import disks
@@ -84,7 +84,7 @@ class Moments:
     def wanted(self, silent: set[str]) -> list[str]:
         """Instances of which a moment is to be kept still: those that run, and those whose disks are written often."""
         stirred = {one for one, times in self._stirred.items() if times > 1}
-        if stirred and not is_held(self._settings.data):
+        if stirred and not is_served(self._settings, self._database):
             stirred.clear()
         return sorted((set(self.running()) | stirred) - silent - self.kept.keys() - self.missed.keys())
 
@@ -97,7 +97,7 @@ class Moments:
 
         Raises NotKept for those that have one: nobody can capture them then.
         """
-        if is_held(self._settings.data):
+        if is_served(self._settings, self._database):
             return set()
         running = set(self.running())
         with self._database.read() as tx:
@@ -182,7 +182,7 @@ class Moments:
 
     def _is_time_for(self, waiting: list[str]) -> bool:
         """Whether there is time to wait; else what is waited for is missed. Raises NotKept where Kiln has ended."""
-        if not is_held(self._settings.data):
+        if not is_served(self._settings, self._database):
             raise NotKept(f"Kiln was stopped before it had captured {', '.join(waiting)}")
         if not self.has_time():
             self.missed |= dict.fromkeys(waiting, "it could not be captured in time")

@@ -162,7 +162,7 @@ class _Taking:
                 silent = moments.silent()
                 wanted = moments.wanted(silent)
                 if wanted and not is_last:
-                    self._say(f"keeping a moment of {counted(len(wanted), 'instance')} that run")
+                    self._say(f"keeping a moment of what runs: {counted(len(wanted), 'instance')}")
                     moments.keep(wanted, holder)
                 found, made = self._look(holder, draft, moments, silent, is_last=is_last)
                 for instance in found.again:

@@ -32,6 +32,7 @@ from kiln.service.assemble import look
 from kiln.service.backups.errors import BackupRefused
 from kiln.service.claim import hold_as_it_is, is_held
 from kiln.service.databases import hold_database
+from kiln.service.errors import DatabaseHeld
 from kiln.service.pairing import see
 from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings, described
@@ -183,8 +184,12 @@ def _fsck(settings: Settings) -> Iterator[str]:
     if is_held(settings.data):
         yield "not looked at: the service runs. Stop it, and have another bundle made."
         return
-    with hold_as_it_is(settings.data), hold_database(settings), look(settings) as ports:
-        findings = fsck(ports, repair=False, say=lambda _: None)
+    try:
+        with hold_as_it_is(settings.data), hold_database(settings), look(settings) as ports:
+            findings = fsck(ports, repair=False, say=lambda _: None)
+    except DatabaseHeld:
+        yield "not looked at: others serve with the database. Stop all of them, and have another bundle made."
+        return
     for one in findings:
         yield f"{one.sort:10}  {one.subject}  {one.text}"
     yield "all is well" if is_well(findings) else "not all is well"
