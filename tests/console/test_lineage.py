@@ -137,5 +137,19 @@ def test_what_there_is_not_has_no_lineage(window, line):
     assert line["base"] not in other.get("/lineage").text
 
 
+def test_the_lineage_of_an_instances_disk_is_that_of_the_instance(window, line):
+    """Its page leads there, and a disk that an instance has is a part of that."""
+    (disk,) = window.cloud.call("DescribeDisks", InstanceId=line["runner"])["Disks"]["Disk"]
+    way = f"/console/lineage/{disk['DiskId']}"
+    assert way in window.get(f"/disks/{disk['DiskId']}").text
+
+    page = window.get(way.removeprefix("/console"))
+
+    assert page.header("location") == "/console/lineage/{runner}".format(**line)
+    other = window.other()
+    other.sign_in(OTHER)
+    assert other.get(way.removeprefix("/console")).status == 404
+
+
 def test_teaches_where_there_is_nothing(window):
     assert "Import an image" in window.get("/lineage").words

@@ -66,13 +66,13 @@ def show(visit: Visit) -> Shown:
     return {**_shown(visit, cut, is_part=is_part), "depth": "" if depth == _MOST_DEPTH else depth, "at": AT}
 
 
-def show_around(visit: Visit) -> Shown:
+def show_around(visit: Visit) -> Shown | Answer:
     """What one thing was made of and what was made of it, and what could be done with all that."""
     one = visit.args["id"]
     lineage, is_part = _gather(visit, (one,))
     node = lineage.nodes.get(one)
     if node is None or node.is_missing:
-        raise NotFound
+        return _to_owner(visit, one)
     up, down = _number(visit, "up", _MOST_DEPTH), _number(visit, "down", _MOST_DEPTH)
     near = cutting.around(lineage, one)
     # What is shown is folded, what is said of it is not.
@@ -90,6 +90,16 @@ def show_around(visit: Visit) -> Shown:
         "deletion": _deletion(lineage, one),
         "deprecates": len(standing.deprecation(lineage, one).images),
     }
+
+
+def _to_owner(visit: Visit, disk: str) -> Answer:
+    """The way to the lineage of the instance that a disk is a part of. Raises NotFound where there is none."""
+    source = _SOURCES["disks"]
+    if _PREFIXES.get(disk.partition("-")[0]) == "disks":
+        for row in visit.call(source.action, {source.by_ids: [disk]})[source.outer][source.inner]:
+            if row["InstanceId"]:
+                return go_to(f"{AT}/{quote(row['InstanceId'], safe='')}")
+    raise NotFound
 
 
 def ask_deprecation(visit: Visit) -> Shown:
