@@ -16,7 +16,7 @@ from kiln.service.records import Records, open_records
 from kiln.service.settings import Settings, read_settings
 
 
-def settings_there(data: Path | None, database: str | None = None, shared: Path | None = None) -> Settings:
+def settings_there(data: Path | None, database: str | None = None, shared: str | None = None) -> Settings:
     """The settings of a Kiln that has run. Raises Refusal where none has."""
     settings = read_settings(os.environ, data=data, database=database, shared=shared, machines="none")
     if not is_kilns(settings.folder):
@@ -26,7 +26,7 @@ def settings_there(data: Path | None, database: str | None = None, shared: Path 
 
 
 @contextmanager
-def beside(data: Path | None, database: str | None = None, shared: Path | None = None) -> Iterator[Records]:
+def beside(data: Path | None, database: str | None = None, shared: str | None = None) -> Iterator[Records]:
     """That Kiln's records: single rows are written, nothing else is touched. Raises Refusal.
 
     The database's pages alone are looked at; who deletes or puts back wants its indexes compared, too.

@@ -47,6 +47,7 @@ def _option(setting: Described) -> Any:
 #: For words that take a setting or two beside options of their own.
 Data = Annotated[Path | None, _option(described()["data"])]
 DatabaseAddress = Annotated[str | None, _option(described()["database"])]
-Shared = Annotated[Path | None, _option(described()["shared"])]
+#: Text, since an empty one means none and a path of it would be the working folder.
+Shared = Annotated[str | None, _option(described()["shared"])]
 Listen = Annotated[str | None, _option(described()["listen"])]
 Regions = Annotated[str | None, _option(described()["regions"])]
