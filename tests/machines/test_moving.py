@@ -13,7 +13,7 @@ import pytest
 
 from kiln.guest.session import open_session
 from kiln.machines import moving, process, qmp
-from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused
+from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused
 from kiln.machines.port import Make
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine, qemu_img
@@ -278,6 +278,26 @@ def deaf(way):
 
     threading.Thread(target=hand_on).start()
     return near
+
+
+def test_one_that_is_called_off_on_the_way_goes_on_where_it_is(bare):
+    """Nobody takes what is said, so it is on its way for as long as it takes."""
+    near, far = socket.socketpair()
+    told = []
+
+    def goes_on(percent):
+        told.append(percent)
+        return percent == 0
+
+    with far, pytest.raises(GuestStays, match="called off"):
+        bare.here.migrate("i-1", lambda: near, goes_on)
+
+    assert 0 < told[-1] < 100
+    assert status(bare.here) == "running"
+    assert is_written(bare)
+    assert not bare.here.folder("i-1").is_between
+    bare.send()
+    bare.there.take_over("i-1")
 
 
 def test_a_guest_goes_on_where_it_was_when_nobody_says_that_all_has_come(bare):

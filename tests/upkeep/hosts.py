@@ -47,6 +47,7 @@ class Two:
     """Two hosts of one deployment, each with machines of its own; what is done is done by the one that it *is*."""
 
     names = ("one", "two")
+    elsewhere = Beside  #: What the one is to the other.
 
     def __init__(self, cloud, kind=NoMachines):
         self.cloud, self.planes = cloud, {}
@@ -68,7 +69,7 @@ class Two:
             stack.callback(self.planes[name].close)
 
     def be(self, name):
-        self.cloud.refit(elsewhere=Beside(self), is_alone=False, **self._parts_of(name))
+        self.cloud.refit(elsewhere=self.elsewhere(self), is_alone=False, **self._parts_of(name))
 
     def ports_of(self, name):
         return replace(self.cloud.ports, **self._parts_of(name))

@@ -135,7 +135,7 @@ def test_where_none_takes_it_each_is_named_and_asked_once(three):
 
 def test_one_that_could_go_nowhere_is_not_sent_to_the_next(three):
     class Paused(NoMachines):
-        def migrate(self, instance, entrance):
+        def migrate(self, instance, entrance, goes_on):
             raise GuestStays(f"The guest of {instance} does not run: it is paused.")
 
     becomes(three, "one", Paused)

@@ -10,6 +10,7 @@ from kiln.calls.call import NotYet
 from kiln.declare.facts import dump
 from kiln.declare.states import TaskStatus
 from kiln.machines.none import NoMachines
+from kiln.machines.port import to_the_end
 from kiln.store import hosts, tasks
 from kiln.store.disks import disks
 from kiln.upkeep.moves import ASKED, SENDING, remembered
@@ -28,12 +29,12 @@ class Slow(NoMachines):
         super().__init__(folder)
         self.may_go, self.going, self.most = set(), set(), 0
 
-    def migrate(self, instance, entrance):
+    def migrate(self, instance, entrance, goes_on=to_the_end):
         self.going.add(instance)
         self.most = max(self.most, len(self.going))
         if instance not in self.may_go:
             raise NotYet(0.0, "It is being sent.")
-        super().migrate(instance, entrance)
+        super().migrate(instance, entrance, goes_on)
         self.going.discard(instance)
 
 

@@ -33,7 +33,7 @@ from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, Machin
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
 from kiln.machines.merging import FILLER
-from kiln.machines.port import Make, at_once
+from kiln.machines.port import Entrance, GoesOn, Make, at_once, to_the_end
 from kiln.machines.probe import processor
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
@@ -49,6 +49,7 @@ _BYTES_PER_S = 1 << 30  #: QEMU's own limit is an eighth of it; a network that h
 #: A guest that changes its memory faster than it can be sent is slowed down by QEMU, and in the end left where it is.
 _LONGEST_S = 1800.0
 _TOO_FAST = "the guest changes its memory faster than it goes"
+_CALLED_OFF = "it was called off"
 #: So long a guest may stand still before all has come. Who waits on the other side may have taken it, and say nothing.
 STILL_S = 60.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.01, 0.25
@@ -113,7 +114,7 @@ def enter(folder: RunFolder, uid: int | None, timeout_s: float) -> socket.socket
         os.close(found)
 
 
-def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_s: float = STILL_S) -> None:
+def send(folder: RunFolder, entrance: Entrance, goes_on: GoesOn = to_the_end, still_s: float = STILL_S) -> None:
     """What ``port.Machines.migrate`` promises, where the guest stands still for *still_s* at most.
 
     Whoever calls holds the folder.
@@ -128,16 +129,16 @@ def send(folder: RunFolder, entrance: Callable[[], socket.socket | None], still_
                 folder.leaving.unlink(missing_ok=True)  # Of an earlier try, in which nothing was sent either.
                 raise
     reach("machines.leaving")
-    told, given_up = _await_sent(folder, still_s)
+    told, given_up = _await_sent(folder, goes_on, still_s)
     if (state := text(told, "status")) != "completed":
         recall(folder)
         why = given_up or words(told.get("error-desc", "")) or f"it was {state}"
-        kind = GuestStays if given_up == _TOO_FAST else MachineRefused
+        kind = GuestStays if given_up in (_TOO_FAST, _CALLED_OFF) else MachineRefused
         raise kind(f"The guest of {folder.instance} could not be sent: {why}.")
     reach("machines.left")
 
 
-def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]:
+def _await_sent(folder: RunFolder, goes_on: GoesOn, still_s: float) -> tuple[dict[str, Any], str]:
     """What QEMU tells of a migration that has ended, and why it was told to end it, if it was."""
     began, pause, given_up = time.monotonic(), _FIRST_LOOK_S, ""
     stood_at: float | None = None
@@ -154,6 +155,9 @@ def _await_sent(folder: RunFolder, still_s: float) -> tuple[dict[str, Any], str]
                 given_up = _TOO_FAST
             if given_up:
                 qmp.execute("migrate_cancel")
+        # Who is asked may take a while, in which nobody else could speak to QEMU.
+        if not given_up and stood_at is None and not goes_on(_percent(told)):
+            given_up = _CALLED_OFF
         pause = _FIRST_LOOK_S if _is_nearly_sent(told) else min(2 * pause, _LAST_LOOK_S)
         time.sleep(pause)
 
@@ -251,6 +255,13 @@ def _state(qmp: Session) -> str:
     """How a migration stands; ``none`` where there was none."""
     told = mapping(qmp.execute("query-migrate"))
     return text(told, "status") if "status" in told else "none"
+
+
+def _percent(told: dict[str, Any]) -> float:
+    """How much of its memory has been sent. What the guest changes meanwhile is to be sent again."""
+    memory = mapping(told, "ram") if "ram" in told else {}
+    total = number(memory, "total") if memory else 0
+    return 100.0 * (total - number(memory, "remaining")) / total if total > 0 else 0.0
 
 
 def _is_nearly_sent(told: dict[str, Any]) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
-from kiln.machines.errors import MachineMissing, MachineRefused
-from kiln.machines.port import Drive, Machine, Make, at_once
+from kiln.machines.errors import GuestStays, MachineMissing, MachineRefused
+from kiln.machines.port import Drive, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
@@ -62,10 +62,12 @@ class NoMachines:
         """A state needs no way to come by."""
         self._require(instance)
 
-    def migrate(self, instance: str, entrance: Callable[[], object]) -> None:
+    def migrate(self, instance: str, entrance: Callable[[], object], goes_on: GoesOn = to_the_end) -> None:
         self._require(instance)
         if not self._between(instance, "leaving").exists():
             entrance()
+            if not goes_on(0.0):
+                raise GuestStays(f"The guest of {instance} could not be sent: it was called off.")
             reach("machines.before_leave")
             self._between(instance, "leaving").touch()
         reach("machines.left")

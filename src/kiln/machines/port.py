@@ -174,6 +174,15 @@ def at_once() -> None:
     """Let a machine begin as soon as it can."""
 
 
+Entrance = Callable[[], "socket.socket | None"]  #: The way to a machine that waits for a guest.
+GoesOn = Callable[[float], bool]  #: Told how many per cent of a guest have been sent; False calls it off.
+
+
+def to_the_end(percent: float) -> bool:  # noqa: ARG001 - of one who does not care how far it is.
+    """Let a guest be sent until it is whole elsewhere."""
+    return True
+
+
 class Machines(Protocol):
     """The machines of this host."""
 
@@ -211,12 +220,13 @@ class Machines(Protocol):
         Raises MachineMissing.
         """
 
-    def migrate(self, instance: str, entrance: Callable[[], socket.socket | None]) -> None:
+    def migrate(self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end) -> None:
         """Send a running guest to a machine that waits, whose *entrance* it is; returns when it is whole there.
 
         Then it stands still in both, and nobody writes to its disks, until one of ``take_over`` there and ``recall``
         here. Never both: once it has run in one, the memory of the other does not fit the disks any more. What was
-        sent before is not sent again, and *entrance* not called. Takes as long as the memory takes. Raises
+        sent before is not sent again, and *entrance* not called. Takes as long as the memory takes; *goes_on* is told
+        how many per cent of it are sent, again and again until the guest stands still, and calls it off. Raises
         MachineRefused when it could not be sent, GuestStays where no other machine would do either, MachineBusy while
         layers are merged under it, and then it runs on here; MachineMissing, MachineSilent.
         """

@@ -37,7 +37,7 @@ from kiln.machines.fittings import (
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
-from kiln.machines.port import Drive, Machine, Make, at_once
+from kiln.machines.port import Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
@@ -192,10 +192,10 @@ class QemuMachines:
         """See ``port.Machines``."""
         return moving.enter(self.folder(instance), self.uid(instance), TIMEOUT_S)
 
-    def migrate(self, instance: str, entrance: Callable[[], socket.socket | None]) -> None:
+    def migrate(self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.send(self.folder(instance), entrance)
+            moving.send(self.folder(instance), entrance, goes_on)
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``."""

@@ -14,9 +14,9 @@ from kiln.service.hosts import HostUnknown
 from kiln.store.database import Database, Transaction
 from kiln.store.hosts import hosts
 from kiln.store.instances import instances
-from kiln.store.tasks import tasks
+from kiln.store.tasks import Task, tasks
 from kiln.store.workers import serving
-from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, STOPPING, MoveFacts, ask_for, remembered
+from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, STOPPING, ask_for, remembered
 
 
 class DrainingEnded(Exception):
@@ -83,7 +83,7 @@ class Emptying:
             return Leaving(instance=instance, text="is no more")
         task = tasks.find(tx, id=self._asked[instance]) if instance in self._asked else None
         if task is not None and task.status == TaskStatus.PROCESSING:
-            return Leaving(instance=instance, text=_stage(remembered(task), task.error_message), is_over=False)
+            return Leaving(instance=instance, text=how_far(task), is_over=False)
         if task is not None and task.status == TaskStatus.FAILED:
             return Leaving(instance=instance, text=f"is {row.status}: {task.error_message}", stays=True)
         if row.host == self._name:
@@ -93,13 +93,17 @@ class Emptying:
         return Leaving(instance=instance, text=f"is {row.status}{f' on {row.host}' if row.host else ''}")
 
 
-def _stage(known: MoveFacts, reason: str) -> str:
+def how_far(task: Task) -> str:
+    """How far an instance is whose task is still to be done, as a sentence goes on that begins with its ID."""
+    known, reason = remembered(task), task.error_message
     if known.stage == ASKED:
         return f"waits: {reason}" if reason else "waits for what is done with it"
     if known.stage == STOPPING:
         return "is being stopped"
     if known.stage in (SENDING, SENT):
-        return f"goes to {known.target} while it runs"
+        # By tens, since whoever watches is told of each change.
+        sent = task.progress // 10 * 10
+        return f"goes to {known.target} while it runs{f': {sent}% of its memory is sent' if sent else ''}"
     if known.stage == RECALLING:
         return "goes on where it was"
     return f"is being started elsewhere{f': {reason}' if reason else ''}"

@@ -26,6 +26,11 @@ def let_pass(tx: Transaction, lane: str) -> None:
     tasks.update(tx, {"not_before": 0.0}, lane=lane, action=MOVE, owner="", status=TaskStatus.PROCESSING)
 
 
+def call_off(tx: Transaction, instance: str) -> None:
+    """Have the guest of an instance not be sent any further that is on its way to another host, if it is."""
+    tasks.update(tx, {"cancel_requested": True}, action=MOVE, resource=instance, status=TaskStatus.PROCESSING)
+
+
 def let_next(tx: Transaction) -> None:
     """Have the move that has waited longest on each host be looked at now: a turn may be free.
 

@@ -26,7 +26,8 @@ carries it is told by the row, and the other by the task (``moves.beside``).
 from __future__ import annotations
 
 import socket
-from concurrent.futures import TimeoutError as TooLong
+import time
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -39,10 +40,12 @@ from kiln.declare.facts import dump
 from kiln.declare.states import InstanceStatus
 from kiln.ground.journal import Journal
 from kiln.ground.killpoints import reach
+from kiln.ground.units import MiB
 from kiln.machines.errors import GuestStays, MachineError, MachineMissing, MachineRefused
-from kiln.machines.port import Make
+from kiln.machines.port import GoesOn, Make
 from kiln.operations.instances.parts import power
 from kiln.operations.steps import variables
+from kiln.operations.steps.transfer import Watch
 from kiln.pools.errors import PoolError
 from kiln.store import firmware, tasks
 from kiln.store.database import Transaction
@@ -53,6 +56,7 @@ from kiln.store.leaving import let_next
 from kiln.store.room import ask_for_room, left_on
 from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
+_LOOK_S = 0.5  #: Between two looks whether a guest that waits for a way is to go still.
 _COMES_WITHIN_S = 320.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
 
 log = Journal("kiln.upkeep")
@@ -89,12 +93,15 @@ def send(job: Job[MoveFacts]) -> None:
     if not _is_here(job) or not job.ports.machines.is_running(instance):
         job.write(lambda tx: _finish(tx, job))
         return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
+    watch = _watch(job)
+    if watch.is_cancelled():
+        raise ServiceUnavailableNotMoved(host=target, reason="it was called off.")
     _require_movable(job)
     _keep_variables(job)  # So that the machine that waits finds them.
     reach("live.before_send")
     try:
         make = job.ports.machines.make(instance)
-        job.ports.machines.migrate(instance, lambda: _entrance(job, make))
+        job.ports.machines.migrate(instance, lambda: _entrance(job, make, watch), _goes_on(watch))
     except GuestStays as error:
         raise ServiceUnavailableNotMoved(host=target, reason=str(error)) from error
     except MachineRefused as error:
@@ -136,7 +143,7 @@ def stay(job: Job[MoveFacts], error: ApiError) -> None:
         job.write(lambda tx: _look_further(tx, job, again))
         reach("live.looks_further")
         raise NotYet(0.0, f"Another host than {host} is looked for, as that did not take it: {reason}")
-    job.write(lambda tx: _fail(tx, job, error))
+    job.write(lambda tx: _end(tx, job, error))
 
 
 def recall(job: Job[MoveFacts]) -> None:
@@ -289,9 +296,37 @@ def _fail(tx: Transaction, job: Job[MoveFacts], error: ApiError) -> None:
     let_next(tx)
 
 
+def _end(tx: Transaction, job: Job[MoveFacts], error: ApiError) -> None:
+    """As ``_fail``; as ``_finish`` where the instance is to be off by now, and nothing was left to be moved."""
+    is_off = instances.count(tx, id=job.task.resource, status=InstanceStatus.STOPPING) > 0
+    if is_off:
+        _finish(tx, job)
+    else:
+        _fail(tx, job, error)
+
+
+def _watch(job: Job[MoveFacts]) -> Watch:
+    """Who tells how much of the guest's memory has been sent, and whether to go on."""
+    with job.ports.database.read() as tx:
+        row = instances.find(tx, id=job.task.resource)
+    size = NOTHING if row is None else size_in(job.ports.deployment, row.instance_type)
+    return Watch(job, [size.memory_mib * MiB], image=False)
+
+
+def _goes_on(watch: Watch) -> GoesOn:
+    tell = watch.of(0)
+
+    def goes_on(percent: float) -> bool:
+        tell(percent)
+        return not watch.is_cancelled()
+
+    return goes_on
+
+
 def _look_further(tx: Transaction, job: Job[MoveFacts], again: MoveFacts) -> None:
     """Record that the guest is to go to yet another host; until one is found it takes no room but here."""
     ask_for_room(tx, job.task, NOTHING)
+    tasks.tasks.update(tx, {"progress": 0}, id=job.task.id)
     tasks.note(tx, job.task, dump(again, job.unknown))
     mark_vpcs_of(tx, job.task.resource)
 
@@ -319,18 +354,34 @@ def _awaited(ports: Ports, instance: str) -> Instance:
     return row
 
 
-def _entrance(job: Job[MoveFacts], make: Make) -> socket.socket | None:
-    """The way to a machine that waits on the other host. Raises ServiceUnavailableNotMoved."""
+def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | None:
+    """The way to a machine that waits on the other host, which may take minutes to come.
+
+    Raises ServiceUnavailableNotMoved; GuestStays where it is called off meanwhile.
+    """
     target = job.facts.target
     reach("live.before_entrance")
     try:
         with job.ports.database.read() as tx:
             asked = job.ports.elsewhere.entrance(tx, target, job.task.resource, make)
-        return asked.result(_COMES_WITHIN_S)
+        deadline = time.monotonic() + _COMES_WITHIN_S
+        while not wait([asked], _LOOK_S).done:
+            is_late, is_off = time.monotonic() > deadline, watch.is_cancelled()
+            if is_late or is_off:
+                _leave(asked)
+            if is_off:
+                raise GuestStays("it was called off.")
+            if is_late:
+                raise _refused(target, "no machine came to wait there in time.")
+        return asked.result()
     except ServiceUnavailableHostSilent as error:
         raise _refused(target, str(error.facts["reason"])) from error
-    except TooLong:
-        raise _refused(target, "no machine came to wait there in time.") from None
+
+
+def _leave(asked: Future[socket.socket | None]) -> None:
+    """Wait no longer for a way; one that came this moment is closed."""
+    if not asked.cancel() and asked.exception() is None and (way := asked.result()) is not None:
+        way.close()
 
 
 def _give_back(tx: Transaction, job: Job[MoveFacts], reason: str) -> None:

@@ -26,6 +26,7 @@ from kiln.operations.instances.parts import power
 from kiln.store.disks import disks
 from kiln.store.hosts import NOTHING, Room
 from kiln.store.instances import Instance, instances
+from kiln.store.leaving import call_off
 
 #: What a stop and a restart are refused with; a start also without a system disk.
 ERRORS: tuple[type[ApiError], ...] = (InvalidInstanceIdNotFound, InstanceLockedForSecurity, IncorrectInstanceStatus)
@@ -86,8 +87,10 @@ def check_reboot(call: Call, region: str | None, instance_id: str, *, force: boo
 
 
 def begin(call: Call, order: Order) -> None:
-    """Record that the order is under way, and leave its task."""
+    """Record that the order is under way, and leave its task. Who is to be off is not sent to another host first."""
     instance = order.instance
+    if order.at_once == InstanceStatus.STOPPING:
+        call_off(call.tx, instance.id)
     instances.move(call.tx, InstanceStatus(instance.status), order.at_once, dict(order.changes), id=instance.id)
     one = replace(call, action=order.action)
     one.enqueue(instance.id, order.facts, region=instance.region, lane=instance.id, room=order.room)
