@@ -326,6 +326,34 @@ def test_of_one_that_is_given_up_the_newest_is_kept(flashed):
     assert kept(flashed, instance) == ("two", OTHER)
 
 
+class Full(Flash):
+    """Of whose firmware more is there than can be kept."""
+
+    found: bool | None = None  #: Whether the last start was told that what is here is newer than what is kept.
+
+    def variables(self, instance):
+        return ""
+
+    def _start(self, machine, may_run, *, waits=False):
+        self.found = machine.has_variables
+        super()._start(machine, may_run, waits=waits)
+
+
+def test_what_cannot_be_kept_where_it_has_come_to_is_not_taken_for_older(flashed):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, FRESH)
+    flashed.machines["two"] = there = Full(flashed.cloud.folder / "two" / "run")
+
+    flashed.settle()
+
+    assert (there.found, kept(flashed, instance)) == (False, ("two", FRESH))
+    flashed.be("two")
+    for action in ("StopInstance", "StartInstance"):
+        flashed.cloud.call(action, InstanceId=instance)
+        flashed.cloud.settle()
+    assert (flashed.where(instance), there.found) == (("Running", "two", ["two"]), True)
+
+
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_one_that_surely_never_ran_where_it_came_to_is_not_ended_but_goes_on_where_it_was(flashed, is_killed):
     instance = going(flashed)

@@ -79,13 +79,19 @@ def a_sealer(folder) -> Sealer:
 class Deployment:
     """A process that asks, and one that is asked."""
 
-    def __init__(self, loop: Loop, cloud, folder, within_s: float = 300.0) -> None:
-        self.loop, self.cloud = loop, cloud
+    def __init__(
+        self, loop: Loop, cloud, folder, *, within_s: float = 300.0, near_stalls_s: float = 300.0, far_stalls_s=300.0
+    ) -> None:
+        self.loop, self.cloud, self.far_stalls_s = loop, cloud, far_stalls_s
         self.is_far = True  #: Whether it has the machines of the host by whose name it is asked.
         self.sealer = a_sealer(folder / "keys")
         self.member = Member(id=uuid.uuid4().hex, host="far", role="worker", address="", peer="")
         self.asking = Asking(
-            lambda _, host: self.member if host == "far" else None, "near", works=False, within_s=within_s
+            lambda _, host: self.member if host == "far" else None,
+            "near",
+            works=False,
+            within_s=within_s,
+            stalls_s=near_stalls_s,
         )
         loop.call(lambda: self.asking.begin(prove(self.sealer, uuid.uuid4().hex)))
 
@@ -94,7 +100,7 @@ class Deployment:
         """The process that is asked, which shows *proof*; where it listens."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ports = replace(self.cloud.ports, elsewhere=Asking(lambda *_: None, "far", works=self.is_far))
-            it = Answering(ports, Consoles(ports.machines), listener)
+            it = Answering(ports, Consoles(ports.machines), listener, stalls_s=self.far_stalls_s)
             self.loop.call(lambda: it.begin(proof or prove(self.sealer, self.member.id)))
             self.lies_at(listener)
             try:

@@ -12,6 +12,7 @@ import pytest
 
 from kiln.declare.facts import dump
 from kiln.declare.states import InstanceStatus
+from kiln.machines.moving import STILL_S
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Make
 from kiln.pools.errors import PoolFull
@@ -22,9 +23,11 @@ from kiln.store.instances import instances
 from kiln.store.tasks import note
 from kiln.upkeep.moves import SENDING, MoveFacts, ask_for
 from kiln.wire.peers import words
+from kiln.wire.peers.passage import STALLS_S
 from kiln.wire.peers.words import NotUnderstood, Question
 from tests.clouds import make_cloud
 from tests.stock import an_instance
+from tests.wire.peers import test_passage as passage
 from tests.wire.peers.deployments import Deployment, loop  # noqa: F401 - a fixture.
 
 MAKE = Make(program="QEMU 7.2", board="pc-q35-7.2", engine="TCG")
@@ -111,6 +114,27 @@ def test_who_ends_it_on_one_side_ends_it_on_the_other(deployed):
         deployed.cloud.ports.machines.came.close()
         assert near.recv(1) == b""
         near.close()
+
+
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_one_that_nobody_takes_is_left_by_whichever_side_notices(loop, tmp_path, sqlite, side):  # noqa: F811
+    """It may stand still meanwhile, and the machine that it is to go on in as well."""
+    cloud = make_cloud(tmp_path, sqlite, machines=Arrivals(tmp_path / "run"))
+    it = Deployment(loop, cloud, tmp_path, **{f"{side}_stalls_s": 0.1})
+    it.cloud.refit(is_alone=False)
+    instance = awaited(it)
+    with it.answering():
+        near = it.asking.entrance(None, "far", instance, MAKE).result(300)
+        with near, it.cloud.ports.machines.came:
+            sending = threading.Thread(target=passage.send, args=[near])
+            sending.start()
+            sending.join()
+            assert passage.is_closed(near)
+
+
+def test_no_guest_stands_still_for_longer_than_is_said():
+    """Until its last pages are not taken, and then until nobody says that all has come: two minutes at most."""
+    assert STALLS_S + STILL_S <= 120.0
 
 
 def test_a_guest_that_is_not_awaited_is_not_let_in(deployed):

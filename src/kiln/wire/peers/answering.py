@@ -30,7 +30,7 @@ from kiln.store.instances import host_of
 from kiln.upkeep.live import NotAwaited, receive
 from kiln.wire.paths.consoles import Console, Consoles, Viewer
 from kiln.wire.peers import frames, words
-from kiln.wire.peers.passage import carry
+from kiln.wire.peers.passage import STALLS_S, carry
 from kiln.wire.peers.proof import Proof
 from kiln.wire.peers.words import NotUnderstood, Question
 
@@ -49,14 +49,20 @@ _TOLD_EVERY_S = 10.0  #: A refusal in the log; those between are counted.
 
 
 class Answering:
-    """See the module. All but what looks things up is on the event loop's thread."""
+    """See the module. All but what looks things up is on the event loop's thread.
 
-    def __init__(self, ports: Ports, consoles: Consoles, listener: socket.socket) -> None:
+    A guest that comes is left where its machine here takes nothing for *stalls_s*.
+    """
+
+    def __init__(
+        self, ports: Ports, consoles: Consoles, listener: socket.socket, *, stalls_s: float = STALLS_S
+    ) -> None:
         self._ports, self._consoles, self._listener = ports, consoles, listener
         self._tasks: set[asyncio.Task[None]] = set()
         #: Who has proved nothing yet, and from which address; who came first is the first.
         self._strangers: dict[socket.socket, str] = {}
         self._proved = 0
+        self._stalls_s = stalls_s
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
         self._arrivals = ThreadPoolExecutor(_ARRIVALS_AT_ONCE, thread_name_prefix="arrival")
         self._refused = 0
@@ -189,7 +195,7 @@ class Answering:
         writer.write(words.answer(words.arrival_told(way)))
         if way is not None:
             log.info("guest_comes", instance=question.one)
-            await carry(way, reader, writer)
+            await carry(way, reader, writer, self._stalls_s)
 
     def _require_here(self, instance: str) -> None:
         """Raise MachineMissing for the instance of another host: nobody is led on from here."""

@@ -23,7 +23,7 @@ from kiln.machines.port import Make
 from kiln.store.database import Transaction
 from kiln.store.workers import Member
 from kiln.wire.peers import words
-from kiln.wire.peers.passage import carry
+from kiln.wire.peers.passage import STALLS_S, carry
 from kiln.wire.peers.proof import Proof, name_of
 from kiln.wire.peers.words import NotUnderstood, Question, Refused
 
@@ -41,10 +41,16 @@ Find = Callable[[Transaction, str], Member | None]
 
 
 class Asking:
-    """See the module. *find* looks processes up; *works*: whether the machines of *host* are this one's."""
+    """See the module. *find* looks processes up; *works*: whether the machines of *host* are this one's.
 
-    def __init__(self, find: Find, host: str, *, works: bool, within_s: float = WITHIN_S) -> None:
+    A guest that is carried elsewhere is left where nobody there takes anything for *stalls_s*.
+    """
+
+    def __init__(
+        self, find: Find, host: str, *, works: bool, within_s: float = WITHIN_S, stalls_s: float = STALLS_S
+    ) -> None:
         self._find, self._host, self._works, self._within_s = find, host, works, within_s
+        self._stalls_s = stalls_s
         self._proof: Proof | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._open: Counter[tuple[str, bool]] = Counter()  #: By host, and whether arrivals or other questions.
@@ -136,7 +142,7 @@ class Asking:
             writer.transport.abort()
             return None
         guests, ours = socket.socketpair()
-        carrying = asyncio.ensure_future(carry(ours, reader, writer))
+        carrying = asyncio.ensure_future(carry(ours, reader, writer, self._stalls_s))
         self._carrying.add(carrying)
         carrying.add_done_callback(self._carrying.discard)
         return guests

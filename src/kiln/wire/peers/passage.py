@@ -18,7 +18,7 @@ STALLS_S = 60.0
 
 
 async def carry(
-    near: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stalls_s: float = STALLS_S
+    near: socket.socket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, stalls_s: float
 ) -> None:
     """Carry what is said, both ways, until either end is closed, or takes nothing for *stalls_s*; then both are."""
     near.setblocking(False)
