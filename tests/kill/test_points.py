@@ -29,8 +29,8 @@ ELSEWHERE = {
     "machines/test_merging.py": "machines.before_fill machines.filling machines.filled machines.before_stream "
     "machines.stream_begun machines.stream_flushed machines.streamed",
     "machines/test_moving.py": "machines.waiting machines.before_leave machines.leaving machines.left "
-    "machines.before_recall machines.recalled machines.before_take_over machines.disks_held machines.arrived "
-    "machines.taken_over",
+    "machines.before_recall machines.goes_on machines.recalled machines.before_take_over machines.told "
+    "machines.disks_held machines.arrived machines.runs machines.taken_over",
     "machines/test_qemu.py": "machines.spawned machines.opened machines.before_attach machines.chain_opened "
     "machines.attached machines.before_ahead machines.opened_ahead "
     "machines.before_switch machines.overlays_opened machines.switched machines.resized machines.reboot_prepared "

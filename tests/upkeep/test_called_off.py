@@ -30,7 +30,7 @@ class Long(NoMachines):
         super().__init__(folder)
         self.meanwhile, self.sent = [], 47.5
 
-    def migrate(self, instance, entrance, goes_on=to_the_end):
+    def migrate(self, instance, entrance, goes_on=to_the_end, chains=()):
         entrance()
         (self._folder / instance / "leaving").touch()
         goes_on(self.sent)
@@ -39,7 +39,7 @@ class Long(NoMachines):
         if not goes_on(self.sent - 10):
             self.recall(instance)
             raise GuestStays(f"The guest of {instance} could not be sent: it was called off.")
-        super().migrate(instance, entrance)
+        super().migrate(instance, entrance, chains=chains)
 
 
 class Silent(Beside):

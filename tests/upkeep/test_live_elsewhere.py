@@ -30,7 +30,7 @@ class Other(NoMachines):
 class Lost(NoMachines):
     """To which guests come whole, and never go on."""
 
-    def take_over(self, instance, may_run=at_once):
+    def take_over(self, instance, may_run=at_once, chains=()):
         raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
 
 
@@ -135,7 +135,7 @@ def test_where_none_takes_it_each_is_named_and_asked_once(three):
 
 def test_one_that_could_go_nowhere_is_not_sent_to_the_next(three):
     class Paused(NoMachines):
-        def migrate(self, instance, entrance, goes_on):
+        def migrate(self, instance, entrance, goes_on, chains):
             raise GuestStays(f"The guest of {instance} does not run: it is paused.")
 
     becomes(three, "one", Paused)

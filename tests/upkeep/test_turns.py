@@ -29,12 +29,12 @@ class Slow(NoMachines):
         super().__init__(folder)
         self.may_go, self.going, self.most = set(), set(), 0
 
-    def migrate(self, instance, entrance, goes_on=to_the_end):
+    def migrate(self, instance, entrance, goes_on=to_the_end, chains=()):
         self.going.add(instance)
         self.most = max(self.most, len(self.going))
         if instance not in self.may_go:
             raise NotYet(0.0, "It is being sent.")
-        super().migrate(instance, entrance, goes_on)
+        super().migrate(instance, entrance, goes_on, chains)
         self.going.discard(instance)
 
 

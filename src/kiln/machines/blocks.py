@@ -45,6 +45,7 @@ class Place:
     backing: str | None
     file: str | None
     is_read_only: bool
+    is_encrypted: bool
     path: str | None  #: The file itself.
     header: str | None  #: The file below that the header of this one names, as it stands there.
 
@@ -78,6 +79,7 @@ def places(qmp: Session, asked: tuple[range, range] | None = None) -> dict[str, 
             backing=below.get((name, "backing")),
             file=(file := below.get((name, "file"))),
             is_read_only=flag(node, "ro"),
+            is_encrypted=flag(node, "encrypted"),
             path=text(nodes[file], "file") if file in nodes else None,
             header=text_or_none(mapping(node, "image"), "backing-filename"),
         )

@@ -18,10 +18,9 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.machines import blocks
 from kiln.machines.errors import MachineBusy, MachineRefused
+from kiln.machines.port import Chain
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
-
-Chain = Sequence[dict[str, Any]]
 
 
 def follow(folder: RunFolder, chains: Sequence[Chain], filler: str) -> bool:

@@ -10,6 +10,13 @@ is told to run in one of them, which makes the disks that one's
 other as well, is for whoever calls to decide, and to keep on a disk that both
 know: of the two memories only one fits the disks once either guest has run.
 
+QEMU needs the passphrases of encrypted disks to make them its own, in whichever of
+the two: see ``unlocking``. The one that waits is told them as it is told to run. The
+one that the guest leaves has them from just before it lets the disks go until it
+runs again or ends, since it takes them back by itself when something fails: the
+guest stands still, with all of its memory sent but the last, until it has them
+(``pause-before-switchover``).
+
 What a machine is in is kept as a mark in its run folder, which tells a Kiln that
 was killed: ``arriving`` from before QEMU is started until just before the guest
 is let run, ``leaving`` from before the first page is sent until it is certain
@@ -24,16 +31,18 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kiln.ground.killpoints import reach
-from kiln.machines import blocks, process
+from kiln.ground.passphrases import within
+from kiln.machines import blocks, process, unlocking
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
 from kiln.machines.merging import FILLER
-from kiln.machines.port import Entrance, GoesOn, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Entrance, GoesOn, Make, at_once, to_the_end
 from kiln.machines.probe import processor
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
@@ -42,7 +51,8 @@ from kiln.machines.runstate import status_of
 _HELD = "held"  #: The name of a socket in the run folder, for the moment in which it is bound.
 ENTRANCE = "guest"  #: The socket to which a guest comes, in the folder ``arrival``.
 _DEPARTURE = "departure"  #: What QEMU knows the connection by.
-_UNDER_WAY = ("setup", "active", "pre-switchover", "device", "wait-unplug", "cancelling")
+_BEFORE_DISKS = "pre-switchover"  #: The guest stands still, and its disks are QEMU's own still.
+_UNDER_WAY = ("setup", "active", _BEFORE_DISKS, "device", "wait-unplug", "cancelling")
 #: How long a guest may stand still while the last of its memory is sent, as QEMU estimates it.
 _DOWNTIME_MS = 300
 _BYTES_PER_S = 1 << 30  #: QEMU's own limit is an eighth of it; a network that has less gives less.
@@ -114,7 +124,13 @@ def enter(folder: RunFolder, uid: int | None, timeout_s: float) -> socket.socket
         os.close(found)
 
 
-def send(folder: RunFolder, entrance: Entrance, goes_on: GoesOn = to_the_end, still_s: float = STILL_S) -> None:
+def send(
+    folder: RunFolder,
+    entrance: Entrance,
+    goes_on: GoesOn = to_the_end,
+    chains: Sequence[Chain] = (),
+    still_s: float = STILL_S,
+) -> None:
     """What ``port.Machines.migrate`` promises, where the guest stands still for *still_s* at most.
 
     Whoever calls holds the folder.
@@ -124,12 +140,12 @@ def send(folder: RunFolder, entrance: Entrance, goes_on: GoesOn = to_the_end, st
         goes = _state(qmp) in _UNDER_WAY or (_state(qmp) == "completed" and status_of(qmp) != "running")
         if not (folder.leaving.exists() and goes):
             try:
-                _begin(folder, qmp, entrance)
+                _begin(folder, qmp, entrance, chains)
             except (MachineBusy, MachineRefused):
                 folder.leaving.unlink(missing_ok=True)  # Of an earlier try, in which nothing was sent either.
                 raise
     reach("machines.leaving")
-    told, given_up = _await_sent(folder, goes_on, still_s)
+    told, given_up = _await_sent(folder, goes_on, chains, still_s)
     if (state := text(told, "status")) != "completed":
         recall(folder)
         why = given_up or words(told.get("error-desc", "")) or f"it was {state}"
@@ -138,7 +154,9 @@ def send(folder: RunFolder, entrance: Entrance, goes_on: GoesOn = to_the_end, st
     reach("machines.left")
 
 
-def _await_sent(folder: RunFolder, goes_on: GoesOn, still_s: float) -> tuple[dict[str, Any], str]:
+def _await_sent(
+    folder: RunFolder, goes_on: GoesOn, chains: Sequence[Chain], still_s: float
+) -> tuple[dict[str, Any], str]:
     """What QEMU tells of a migration that has ended, and why it was told to end it, if it was."""
     began, pause, given_up = time.monotonic(), _FIRST_LOOK_S, ""
     stood_at: float | None = None
@@ -147,6 +165,8 @@ def _await_sent(folder: RunFolder, goes_on: GoesOn, still_s: float) -> tuple[dic
             told = mapping(qmp.execute("query-migrate"))
             if text(told, "status") not in _UNDER_WAY:
                 return told, given_up
+            if text(told, "status") == _BEFORE_DISKS and not given_up:
+                given_up = _let_disks_go(qmp, chains)
             now = time.monotonic()
             stood_at = (stood_at or now) if status_of(qmp) == "finish-migrate" else None
             if stood_at is not None and now - stood_at > still_s:
@@ -176,11 +196,13 @@ def recall(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
         if status_of(qmp) != "running":
             _hold_disks(folder, qmp, may_run)
             qmp.execute("cont")
+        reach("machines.goes_on")
+        unlocking.forget(qmp)
     folder.leaving.unlink(missing_ok=True)
     reach("machines.recalled")
 
 
-def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
+def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
     """What ``port.Machines.take_over`` promises. Whoever calls holds the folder."""
     if process.search(folder) is None:
         if folder.arriving.exists():
@@ -191,18 +213,32 @@ def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
         if status == "inmigrate":
             raise MachineRefused(f"The guest of {folder.instance} has not come.")
         reach("machines.before_take_over")
-        if status != "running":
-            _hold_disks(folder, qmp, may_run)
-        # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
-        folder.mark_arrived()
-        reach("machines.arrived")
-        if status != "running":
-            try:
-                qmp.execute("cont")
-            except MachineRefused:
-                folder.mark_arriving()
-                raise
+        with unlocking.forgetting(qmp):
+            if status != "running":
+                _tell(qmp, chains)
+                _hold_disks(folder, qmp, may_run)
+            # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
+            folder.mark_arrived()
+            reach("machines.arrived")
+            if status != "running":
+                try:
+                    qmp.execute("cont")
+                except MachineRefused:
+                    folder.mark_arriving()
+                    raise
+            reach("machines.runs")
     reach("machines.taken_over")
+
+
+def _tell(qmp: Session, chains: Sequence[Chain]) -> None:
+    """Have a machine that waits know its disks' passphrases. Raises MachineRefused where it has others open."""
+    blocks.close_unused(qmp)  # What may have been opened ahead of a capture, as in a machine that runs.
+    try:
+        unlocking.tell(qmp, chains)
+    except MachineBusy as error:
+        # Nobody has a machine that waits follow a merge, and the guest stands still meanwhile.
+        raise MachineRefused(str(error)) from error
+    reach("machines.told")
 
 
 def _hold_disks(folder: RunFolder, qmp: Session, may_run: Callable[[], None]) -> None:
@@ -223,7 +259,7 @@ def _hold_disks(folder: RunFolder, qmp: Session, may_run: Callable[[], None]) ->
     may_run()
 
 
-def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket | None]) -> None:
+def _begin(folder: RunFolder, qmp: Session, entrance: Entrance, chains: Sequence[Chain]) -> None:
     """Raises GuestStays where the guest does not run, MachineBusy while layers are merged under it, MachineRefused."""
     if (status := status_of(qmp)) != "running":
         raise GuestStays(f"The guest of {folder.instance} does not run: it is {words(status)}.")
@@ -231,6 +267,7 @@ def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket
         raise MachineBusy(f"The guest of {folder.instance} is owed what a capture or a restart was killed before.")
     require_no_merge(qmp, folder.instance, FILLER)
     blocks.close_unused(qmp)  # What was opened ahead of a capture is opened by its next machine.
+    unlocking.require_known(qmp, chains)
     try:
         connection = entrance()
     except MachineMissing as error:
@@ -238,12 +275,26 @@ def _begin(folder: RunFolder, qmp: Session, entrance: Callable[[], socket.socket
     if connection is None:
         raise MachineRefused(f"Nothing leads to the machine that waits for the guest of {folder.instance}.")
     with connection:
-        _set_capabilities(qmp, {"return-path": True, "auto-converge": True})
+        is_encrypted = bool(within(node for chain in chains for node in chain))
+        states = {"return-path": True, "auto-converge": True, "pause-before-switchover": is_encrypted}
+        _set_capabilities(qmp, states)
         qmp.execute("migrate-set-parameters", {"max-bandwidth": _BYTES_PER_S, "downtime-limit": _DOWNTIME_MS})
         reach("machines.before_leave")
         folder.mark_leaving()
         qmp.hand_over(_DEPARTURE, connection.fileno())
         qmp.execute("migrate", {"uri": f"fd:{_DEPARTURE}"})
+
+
+def _let_disks_go(qmp: Session, chains: Sequence[Chain]) -> str:
+    """Have QEMU send the last and let its disks go, all of which it can take back; why it must not, if it must not."""
+    try:
+        unlocking.tell(qmp, chains)
+    except MachineBusy as error:
+        return words(error)
+    reach("machines.told")
+    with suppress(MachineRefused):  # What has ended meanwhile says why where it is asked next.
+        qmp.execute("migrate-continue", {"state": _BEFORE_DISKS})
+    return ""
 
 
 def _set_capabilities(qmp: Session, states: dict[str, bool]) -> None:

@@ -7,13 +7,13 @@ restart of Kiln. No guest ever runs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
 from kiln.machines.errors import GuestStays, MachineMissing, MachineRefused
-from kiln.machines.port import Drive, GoesOn, Machine, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Drive, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
@@ -62,7 +62,13 @@ class NoMachines:
         """A state needs no way to come by."""
         self._require(instance)
 
-    def migrate(self, instance: str, entrance: Callable[[], object], goes_on: GoesOn = to_the_end) -> None:
+    def migrate(
+        self,
+        instance: str,
+        entrance: Callable[[], object],
+        goes_on: GoesOn = to_the_end,
+        chains: Sequence[Chain] = (),  # noqa: ARG002 - the port's; no state has disks.
+    ) -> None:
         self._require(instance)
         if not self._between(instance, "leaving").exists():
             entrance()
@@ -79,7 +85,7 @@ class NoMachines:
         self._between(instance, "leaving").unlink(missing_ok=True)
         reach("machines.recalled")
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:  # noqa: ARG002 - the port's.
         if not self.is_running(instance) and self._between(instance, "arriving").exists():
             raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
         self._require(instance)

@@ -17,6 +17,9 @@ from kiln.ground.units import KiB
 from kiln.ground.values import dataclass
 from kiln.pools.guests import Guest
 
+#: The block nodes of one disk, as ``Drive.blockdevs``.
+Chain = Sequence[dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Drive:
@@ -210,8 +213,8 @@ class Machines(Protocol):
         """Start a machine that waits for the guest of another, of that *make*, which goes on to run meanwhile.
 
         It has the same disks open and writes to none. One that waited already is ended first, and whatever was sent
-        to it is lost. Raises MachineRefused where the two differ, where a disk is encrypted, and as ``start``
-        does, MachineBusy too; then none waits.
+        to it is lost. Raises MachineRefused where the two differ, and as ``start`` does, MachineBusy too; then none
+        waits.
         """
 
     def entrance(self, instance: str) -> socket.socket | None:
@@ -220,15 +223,18 @@ class Machines(Protocol):
         Raises MachineMissing.
         """
 
-    def migrate(self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end) -> None:
+    def migrate(
+        self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end, chains: Sequence[Chain] = ()
+    ) -> None:
         """Send a running guest to a machine that waits, whose *entrance* it is; returns when it is whole there.
 
         Then it stands still in both, and nobody writes to its disks, until one of ``take_over`` there and ``recall``
         here. Never both: once it has run in one, the memory of the other does not fit the disks any more. What was
         sent before is not sent again, and *entrance* not called. Takes as long as the memory takes; *goes_on* is told
-        how many per cent of it are sent, again and again until the guest stands still, and calls it off. Raises
-        MachineRefused when it could not be sent, GuestStays where no other machine would do either, MachineBusy while
-        layers are merged under it, and then it runs on here; MachineMissing, MachineSilent.
+        how many per cent of it are sent, again and again until the guest stands still, and calls it off. *chains* are
+        its disks', of which those that are encrypted would be lost here without a passphrase. Raises MachineRefused
+        when it could not be sent, GuestStays where no other machine would do either, MachineBusy while layers are
+        merged under it, and then it runs on here; MachineMissing, MachineSilent.
         """
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
@@ -238,8 +244,8 @@ class Machines(Protocol):
         It is called once more when the disks are this machine's, so that no other can run with them from then on.
         """
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
-        """Have a guest that has come run here; nothing happens when it does.
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
+        """Have a guest that has come run here, with the disks of which *chains* are; nothing happens when it does.
 
         *may_run* is called when the disks are this machine's, and no other can run with them; what it raises is raised,
         and the guest stands still. Raises MachineRefused where it never ran here and never will, so that it may be

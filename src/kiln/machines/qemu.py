@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,7 +37,7 @@ from kiln.machines.fittings import (
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
-from kiln.machines.port import Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
@@ -182,9 +182,6 @@ class QemuMachines:
 
     def receive(self, machine: Machine, make: Make) -> None:
         """See ``port.Machines``."""
-        if within(node for drive in machine.drives for node in drive.blockdevs):
-            # QEMU opens them anew for the guest, and is told their passphrases no more than once.
-            raise MachineRefused("A running guest with encrypted disks cannot be moved: stop and start it instead.")
         self._start(machine, make)
         reach("machines.waiting")
 
@@ -192,10 +189,12 @@ class QemuMachines:
         """See ``port.Machines``."""
         return moving.enter(self.folder(instance), self.uid(instance), TIMEOUT_S)
 
-    def migrate(self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end) -> None:
+    def migrate(
+        self, instance: str, entrance: Entrance, goes_on: GoesOn = to_the_end, chains: Sequence[Chain] = ()
+    ) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.send(self.folder(instance), entrance, goes_on)
+            moving.send(self.folder(instance), entrance, goes_on, chains)
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``."""
@@ -203,10 +202,10 @@ class QemuMachines:
             may_run()
             moving.recall(self.folder(instance), may_run)
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
+    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.take_over(self.folder(instance), may_run)
+            moving.take_over(self.folder(instance), may_run, chains)
         log.info("guest_taken_over", instance=instance)
 
     def is_between(self, instance: str) -> bool:

@@ -101,7 +101,8 @@ def send(job: Job[MoveFacts]) -> None:
     reach("live.before_send")
     try:
         make = job.ports.machines.make(instance)
-        job.ports.machines.migrate(instance, lambda: _entrance(job, make, watch), _goes_on(watch))
+        chains = power.chains(job.ports, instance)
+        job.ports.machines.migrate(instance, lambda: _entrance(job, make, watch), _goes_on(watch), chains)
     except GuestStays as error:
         raise ServiceUnavailableNotMoved(host=target, reason=str(error)) from error
     except MachineRefused as error:
@@ -158,7 +159,8 @@ def take_over(job: Job[MoveFacts]) -> None:
         job.write(lambda tx: _finish(tx, job))
         return  # The host that it had come to was given up, and is not this one.
     try:
-        job.ports.machines.take_over(instance, partial(_require_here, job))
+        chains = power.chains(job.ports, instance)
+        job.ports.machines.take_over(instance, partial(_require_here, job), chains)
     except MachineRefused as error:
         job.ports.machines.stop(instance, force=True)  # It may wait still, and must not when the other goes on.
         reach("live.refused")

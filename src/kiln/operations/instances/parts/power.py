@@ -18,7 +18,7 @@ from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus
 from kiln.ground.killpoints import reach
 from kiln.machines.errors import MachineBusy, MachineError, MachineRefused
-from kiln.machines.port import Machine
+from kiln.machines.port import Chain, Machine
 from kiln.networks.errors import NetworkError
 from kiln.operations.errors.instances import InvalidInstanceIdNotFound
 from kiln.operations.errors.launches import OperationDeniedNoStock, ServiceUnavailableNoMachine
@@ -187,11 +187,23 @@ def machine_here(ports: Ports, instance: Instance, *, is_cabled: bool) -> Machin
 
 def grant(ports: Ports, instance: str) -> None:
     """Have the instance's machine on this host open its disks' files, whomever they were given to meanwhile."""
+    for disk, volume in _volumes(ports, instance):
+        drive_of(ports, disk, volume)
+
+
+def chains(ports: Ports, instance: str) -> list[Chain]:
+    """The block nodes of the disks of the instance's machine, by which their passphrases are known; gives no file away.
+
+    Raises what the pool says of its disks, VolumeLocked where the key of one is not there.
+    """
+    return [ports.pool.blockdevs(volume) for _, volume in _volumes(ports, instance)]
+
+
+def _volumes(ports: Ports, instance: str) -> list[tuple[Disk, str]]:
+    """The disks that the instance's machine has, each with its volume."""
     with ports.database.read() as tx:
         attached = disks.all(tx, instance=instance)
-    for disk in attached:
-        if disk.volume is not None and disk.status != DiskStatus.ATTACHING:
-            drive_of(ports, disk, disk.volume)
+    return [(disk, disk.volume) for disk in attached if disk.volume is not None and disk.status != DiskStatus.ATTACHING]
 
 
 def _why_refused(ports: Ports, attached: list[Disk], error: MachineRefused | VolumeBusy) -> str:
