@@ -113,6 +113,20 @@ def test_shows_what_meets_the_filters(cloud, running):
     assert listed(cloud, account=OTHER) == []
 
 
+@pytest.mark.parametrize("pages", [{}, {"MaxResults": 2}])
+def test_tells_of_all_that_are_named_in_one_answer(cloud, pages):
+    ids = [an_instance(cloud, system_disk=False).id for _ in range(12)]
+
+    answer = cloud.call(
+        "DescribeCloudAssistantStatus", {f"InstanceId.{n}": one for n, one in enumerate(ids, 1)}, **pages
+    )
+
+    told = answer["InstanceCloudAssistantStatusSet"]["InstanceCloudAssistantStatus"]
+    assert {one["InstanceId"] for one in told} == set(ids)
+    assert (answer["TotalCount"], answer["PageSize"], answer["NextToken"]) == (12, 12, "")
+    assert len(listed(cloud, **pages)) == pages.get("MaxResults", 10)
+
+
 def test_takes_no_more_instances_than_documented(cloud):
     many = {f"InstanceId.{n}": f"i-{n}" for n in range(1, 102)}
 

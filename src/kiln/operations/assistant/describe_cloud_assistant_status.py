@@ -24,7 +24,7 @@ from kiln.declare.shapes import shape
 from kiln.ground.clock import to_seconds_text
 from kiln.operations.errors.instances import InstanceIdsExceedLimit
 from kiln.operations.filters import by_nothing
-from kiln.operations.paging import Page, page
+from kiln.operations.paging import DEFAULT_SIZE, Page, page
 from kiln.operations.params import InstanceId, NextToken, PageNumber, PageSize50, RegionId
 from kiln.store import instances as instance_rows
 from kiln.store import invocations
@@ -48,7 +48,11 @@ class Input:
     ] = None
     page_number: PageNumber | None = None
     page_size: PageSize50 | None = None
-    max_results: Annotated[int | None, Example("10"), Doc("Rows an answer, when paging by NextToken: 1 to 50.")] = None
+    max_results: Annotated[
+        int | None,
+        Example("10"),
+        Doc("Rows an answer, when paging by NextToken: 1 to 50. Not heeded beside InstanceId: all of these are told."),
+    ] = None
     next_token: NextToken | None = None
 
 
@@ -111,8 +115,12 @@ def check(call: Call, p: Input) -> Output:
 
 
 def _found(call: Call, p: Input) -> Page[Instance]:
-    where = _conditions(p)
-    return page(call, p, instances, instance_rows.NEWEST, where, most=50, account=call.account, region=p.region_id)
+    # Who names instances hears of all of them at once, as documented of MaxResults.
+    named = len(p.instance_id or ())
+    least, most, default = (named, named, named) if named else (1, 50, DEFAULT_SIZE)
+    order, where = instance_rows.NEWEST, _conditions(p)
+    owned = {"account": call.account, "region": p.region_id}
+    return page(call, p, instances, order, where, least=least, most=most, default=default, **owned)
 
 
 def _told(call: Call, rows: Sequence[Instance]) -> dict[str, Told]:
