@@ -28,9 +28,9 @@ serve() {
     kiln serve --machines none --listen 127.0.0.1:0 >/tmp/served 2>&1 &
     served=$!
     # Until it listens, what is known is where the last one did.
-    for second in $(seq 60); do
+    for second in $(seq 300); do
         ! grep -q '^listening on ' /tmp/served || break
-        [ "$second" -lt 60 ] || die "it does not serve: $(cat /tmp/served)"
+        [ "$second" -lt 300 ] || die "it does not serve: $(cat /tmp/served)"
         sleep 1
     done
     eval "$(kiln env)"
