@@ -25,7 +25,7 @@ from bench.stock import open_stock
 
 PAGE = 100
 INSTANCES = 96  #: Of Kiln.
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 _PAUSE_S = 0.005
 _IMAGE_ID = re.compile(r"<imageId>(ami-\w+)</imageId>")
 _CODE = re.compile(r"<Code>([\w.]+)</Code>")

@@ -24,7 +24,7 @@ from kiln.service.ending import end
 _ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = _ROOT / ".venv-peers"
 _LOCK = _ROOT / "requirements-peers.lock"
-_PATIENCE_S = 60.0
+_PATIENCE_S = 300.0
 _PAUSE_S = 0.005
 _HEADERS = {
     "Content-Type": "application/x-www-form-urlencoded",

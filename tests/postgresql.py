@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from kiln.service.engines import postgresql as engine
 from kiln.service.engines.programs import EngineAbsent, of_postgresql
+from kiln.store.conninfo import Server
 from kiln.store.database import open_postgresql
 from tests.ports import reserved_port
 from tests.tools import lacks
@@ -168,5 +169,6 @@ def _insist(server: str, statement: str) -> None:
 
 
 def _say(server: str, statement: str) -> None:
-    with closing(open_postgresql(server)) as opened, opened.engine.connect() as connection:
+    unhurried = Server(address=server, connect_s=300, statement_s=300, lock_s=300)
+    with closing(open_postgresql(unhurried)) as opened, opened.engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql(statement)

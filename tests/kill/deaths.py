@@ -32,13 +32,16 @@ from tests.postgresql import make_database
 
 AT_ONCE = 4
 
+#: A server that has forty others beside it lets nobody in for longer than a Kiln waits by itself.
+UNHURRIED = {f"database_{what}_timeout": "300s" for what in ("connect", "statement", "lock")}
+
 
 class Place(Driver):
     """One database, folder and namespace, in which a scenario is played and killed once."""
 
     def __init__(self, scenario: Scenario, folder: Path, address: str, configuration: str) -> None:
         super().__init__(scenario, folder)
-        self._settings: dict[str, Any] = {"database": address, "shared": folder / "shared"}
+        self._settings: dict[str, Any] = {"database": address, "shared": folder / "shared", **UNHURRIED}
         if configuration:
             namespace = "-".join(folder.parts[-2:])
             self._settings |= {"pool": f"rbd:{POOL}/{namespace}", "ceph_conf": configuration}
