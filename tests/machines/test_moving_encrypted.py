@@ -71,8 +71,14 @@ def heard(way, words):
                 target.sendall(piece)
             target.shutdown(1)
 
-    for each in ((ours, way, words), (way, ours, [])):
-        threading.Thread(target=hand_on, args=each).start()
+    def carry():
+        with way, ours:
+            back = threading.Thread(target=hand_on, args=(way, ours, []))
+            back.start()
+            hand_on(ours, way, words)
+            back.join()
+
+    threading.Thread(target=carry).start()
     return near
 
 
