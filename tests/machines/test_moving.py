@@ -13,7 +13,7 @@ import pytest
 
 from kiln.guest.session import open_session
 from kiln.machines import moving, process, qmp
-from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused
+from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.qemu import QemuMachines
 from tests.machines.disks import Disks, a_machine, qemu_img
 from tests.machines.patience import LIMIT_S
@@ -240,6 +240,19 @@ def test_one_whose_disks_another_has_is_not_even_asked_about(bare):
 
     with pytest.raises(MachineRefused, match="Another machine has the lock of a0"):
         bare.there.take_over("i-1", lambda: pytest.fail("it was asked"))
+
+
+def test_of_one_that_may_have_run_it_is_never_said_that_it_did_not(bare):
+    """Asked again, after a kill or an outage of the database, it may be refused what it was granted the first time."""
+    bare.send()
+    bare.give(bare.here, "a0")
+    bare.here.recall("i-1")
+    bare.there.folder("i-1").mark_arrived()
+
+    with pytest.raises(MachineSilent, match="may have run here"):
+        bare.there.take_over("i-1")
+
+    assert not bare.there.folder("i-1").arriving.exists()
 
 
 def test_one_that_is_killed_with_the_guest_in_it_says_that_it_never_ran(bare):

@@ -208,26 +208,39 @@ def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once, chains: 
         if folder.arriving.exists():
             raise MachineRefused(f"The machine that had the guest of {folder.instance} ended before that ran.")
         raise MachineMissing(f"No machine runs for {folder.instance}.")
-    with open_session(folder.qmp) as qmp:
-        status = status_of(qmp)
-        if status == "inmigrate":
-            raise MachineRefused(f"The guest of {folder.instance} has not come.")
-        reach("machines.before_take_over")
-        with unlocking.forgetting(qmp):
-            if status != "running":
-                _tell(qmp, chains)
-                _hold_disks(folder, qmp, may_run)
-            # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
-            folder.mark_arrived()
-            reach("machines.arrived")
-            if status != "running":
-                try:
-                    qmp.execute("cont")
-                except MachineRefused:
-                    folder.mark_arriving()
-                    raise
-            reach("machines.runs")
+    try:
+        with open_session(folder.qmp) as qmp:
+            _let_go_on(folder, qmp, may_run, chains)
+    except MachineRefused as error:
+        if folder.arriving.exists():
+            raise
+        # What is refused now says nothing of then, and the memory that is left elsewhere may fit the disks no more.
+        why = f"The guest of {folder.instance} may have run here, and does not go on: {error}"
+        raise MachineSilent(why) from error
     reach("machines.taken_over")
+
+
+def _let_go_on(folder: RunFolder, qmp: Session, may_run: Callable[[], None], chains: Sequence[Chain]) -> None:
+    """As ``take_over``, and raises MachineRefused too where the guest may have run: then its mark is gone."""
+    status, has_never_run = status_of(qmp), folder.arriving.exists()
+    if status == "inmigrate":
+        raise MachineRefused(f"The guest of {folder.instance} has not come.")
+    reach("machines.before_take_over")
+    with unlocking.forgetting(qmp):
+        if status != "running":
+            _tell(qmp, chains)
+            _hold_disks(folder, qmp, may_run)
+        # On the disk before it can run: a mark that came back would say that the other memory fits the disks still.
+        folder.mark_arrived()
+        reach("machines.arrived")
+        if status != "running":
+            try:
+                qmp.execute("cont")
+            except MachineRefused:
+                if has_never_run:
+                    folder.mark_arriving()
+                raise
+        reach("machines.runs")
 
 
 def _tell(qmp: Session, chains: Sequence[Chain]) -> None:
