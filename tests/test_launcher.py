@@ -26,7 +26,7 @@ from tests.waiting import wait_for
 ROOT = Path(__file__).resolve().parent.parent
 #: What the launcher calls besides the shell; python3 is ours, apt-get and sudo are played.
 COMMANDS = (
-    "cat", "cksum", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "sleep", "tail",
+    "cat", "cksum", "cut", "dirname", "env", "flock", "grep", "id", "mkdir", "readlink", "rm", "sh", "sleep", "tail",
 )  # fmt: skip
 LOCKS = tuple(f"requirements{of}.lock" for of in ("", "-dev", "-asapi", "-build", "-docs", "-peers"))
 PROGRAM = """
@@ -139,7 +139,9 @@ def files(folder: Path) -> Mapping[Path, int]:
     return {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
 
 
-@pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",), ("help", "test")])
+@pytest.mark.parametrize(
+    "words", [(), ("--help",), ("-h",), ("help",), ("help", "test"), ("setup", "-h"), ("setup", "--help")]
+)
 def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tuple[str, ...]) -> None:
     before = files(checkout.folder)
 
@@ -148,6 +150,16 @@ def test_explains_its_words_and_installs_nothing(checkout: Checkout, words: tupl
     assert result.returncode == 0
     assert all(f"./kiln {word}" in result.stdout for word in ("demo", "serve", "test", "check", "bench", "setup"))
     assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
+    assert files(checkout.folder) == before
+
+
+def test_a_slip_behind_setup_installs_nothing(checkout: Checkout) -> None:
+    before = files(checkout.folder)
+
+    result = checkout.run("setup", "--helo")
+
+    assert result.returncode == 2
+    assert '"--helo"' in result.stderr
     assert files(checkout.folder) == before
 
 
@@ -459,7 +471,7 @@ def test_a_set_up_that_takes_long_says_for_how_long_and_what_it_is_at(checkout: 
     """Pip waits for a server that never answers; the one who tells ends with the rest."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         host, port = server.getsockname()
-        url = f"http://{host}:{port}/tiny-1-py3-none-any.whl"
+        url = f"http://{host}:{port}/{'and' * 300}/tiny-1-py3-none-any.whl"
         (checkout.folder / "requirements.lock").write_text(f"tiny @ {url} --hash=sha256:{'0' * 64}\n")
         mark = f"KILN_TEST_MARK={checkout.folder}"
         begun = checkout.start("any", **dict([mark.split("=")]))
@@ -470,6 +482,7 @@ def test_a_set_up_that_takes_long_says_for_how_long_and_what_it_is_at(checkout: 
         begun.communicate(timeout=300)
 
     assert re.search(r"still at it after \d+ s: .*tiny", told)
+    assert len(told) < 120
     assert running_with(mark) == []
 
 

@@ -275,6 +275,15 @@ def test_exports_an_image_to_a_file(shell, image, tmp_path):
     assert shell.rows("task", "list")[0]["TaskAction"] == "ExportImage"
 
 
+def test_names_the_file_of_an_export_into_a_folder(shell, image, tmp_path):
+    folder = tmp_path / "exports"
+    folder.mkdir()
+
+    printed = shell.run("image", "export", image, "--output", str(folder))
+
+    assert [str(file) for file in folder.iterdir()] == [printed]
+
+
 def test_says_why_an_import_failed(shell, tmp_path, data):
     file = tmp_path / "broken.qcow2"
     file.write_bytes(b"QFI\xfb" + bytes(100))

@@ -129,8 +129,11 @@ def objects_of(task: Mapping[str, Any]) -> list[str]:
     return [item["Value"] for item in items if item["Name"] == "OSSObject"]
 
 
-def take(client: Client, bucket: str, name: str, file: Path) -> None:
-    """Move an object of a bucket to *file*. Raises Refusal; then it lies in the bucket as before, and nothing here."""
+def take(client: Client, bucket: str, name: str, file: Path) -> Path:
+    """Move an object of a bucket to *file*, or into that folder: where it is then.
+
+    Raises Refusal; then it lies in the bucket as before, and nothing here.
+    """
     objects = client.objects
     target = file / name if file.is_dir() else file
     draft = target.with_name(f".{target.name}.part")
@@ -145,3 +148,4 @@ def take(client: Client, bucket: str, name: str, file: Path) -> None:
         hint = f"The export is whole: {name} in the bucket {bucket}."
         raise Refusal(f"{target}: {error.strerror or error}", exits.FILE, hint) from error
     objects.delete(bucket, name)
+    return target

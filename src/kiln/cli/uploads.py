@@ -175,8 +175,11 @@ def require_place(file: Path) -> None:
         raise _refuse(f"{folder}: {os.strerror(errno.EACCES)}", "Nothing was exported.")
 
 
-def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
-    """Move an object out of its bucket to *file*. Raises Refusal; then it lies in the bucket as before."""
+def take(data: Path | None, bucket: str, name: str, file: Path) -> Path:
+    """Move an object out of its bucket to *file*, or into that folder: where it is then.
+
+    Raises Refusal; then it lies in the bucket as before.
+    """
     source = bucket_folder(data, bucket) / name
     target = file / name if file.is_dir() else file
     was_there = target.exists()
@@ -187,6 +190,7 @@ def take(data: Path | None, bucket: str, name: str, file: Path) -> None:
             target.unlink(missing_ok=True)  # What of it found room.
         hint = f"The export is whole: {source}. Move it to where there is room, or delete it."
         raise _refuse(f"{target}: {error.strerror or error}", hint) from error
+    return target
 
 
 def _share(source: Path, target: Path, owner: int) -> None:

@@ -239,19 +239,17 @@ def export_image(
             begun = Begun("task", task, "Finished", f"kiln task cancel {task}")
             names = remote.objects_of(wait(client, begun, timeout) or {})
         if to_file is not None and names:
-            _take(client, folder, bucket, names[0], to_file)
-            names[0] = str(to_file)
+            names[0] = str(_take(client, folder, bucket, names[0], to_file))
         elif wait_for_it:
             output.note(f"in the bucket {bucket}" + uploads.where(folder, bucket))
         output.show_made(answer, *names, as_json=as_json)
 
 
-def _take(client: Client, folder: Path | None, bucket: str, name: str, to_file: Path) -> None:
-    """Move what was written to a bucket to a file of this machine."""
+def _take(client: Client, folder: Path | None, bucket: str, name: str, to_file: Path) -> Path:
+    """Move what was written to a bucket to a file, or into a folder, of this machine: where it is then."""
     if folder is None:
-        remote.take(client, bucket, name, to_file)
-    else:
-        uploads.take(folder, bucket, name, to_file)
+        return remote.take(client, bucket, name, to_file)
+    return uploads.take(folder, bucket, name, to_file)
 
 
 sharing.add_to(app)
