@@ -123,6 +123,14 @@ def test_what_is_to_start_goes_past_a_drained_host_and_waits_for_room(postgresql
 
 
 @pytest.mark.slow
+def test_says_which_disks_keep_a_guest_from_moving_while_it_runs():
+    """It named those that are encrypted, which move, and not those on Ceph, which do not."""
+    told = " ".join(warm.kiln("host", "drain", "--help").stdout.split())
+
+    assert "disks on Ceph leaves by --by-stop alone" in told
+    assert "not encrypted" not in told
+
+
 def test_one_that_is_alone_is_not_drained(tmp_path):
     with start_kiln(tmp_path / "data") as kiln:
         refused = host(kiln, "drain", "local")
