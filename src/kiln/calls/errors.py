@@ -11,7 +11,7 @@ class TaskUnreadable(ApiError):
     code = "TaskUnreadable"
     status = 500
     message = "The task can't be carried out, since what it is to do can't be read: {reason}."
-    hint = "What it had begun was taken back: ask for it again."
+    hint = "What it had begun was completed or taken back, as its state says: ask again where it was taken back."
 
 
 class ServiceUnavailablePoolClosed(ApiError):

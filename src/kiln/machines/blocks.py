@@ -175,7 +175,7 @@ def hold(qmp: Session, listener: socket.socket) -> None:
     qmp.hand_over(_SERVER, listener.fileno())
     qmp.execute("nbd-server-start", {"addr": {"type": "fd", "data": {"str": _SERVER}}})
     try:
-        exports = [{"type": "nbd", "id": _EXPORT.format(number), "node-name": node} for number, node in enumerate(tops)]
+        exports = [{"type": "nbd", "id": _EXPORT.format(nth), "node-name": node} for nth, node in enumerate(tops)]
         qmp.execute_each("block-export-add", exports)
     finally:
         qmp.execute("nbd-server-stop")  # It ends the exports, too.

@@ -249,7 +249,8 @@ class Machines(Protocol):
 
         *may_run* is called when the disks are this machine's, and no other can run with them; what it raises is raised,
         and the guest stands still. Raises MachineRefused where it never ran here and never will, so that it may be
-        recalled where it came from; MachineMissing where it may have run and does not any more; MachineSilent.
+        recalled where it came from; MachineMissing where it may have run and does not any more; MachineSilent, also
+        where it may have run and QEMU does not let it go on.
         """
 
     def is_between(self, instance: str) -> bool:

@@ -41,6 +41,8 @@ _DOOR, _DOOR_OPEN = "SELECT pg_try_advisory_lock(8787, 2)", "SELECT pg_advisory_
 _DUTIES = "SELECT pg_try_advisory_lock(8787, 3)"
 _HOST = f"SELECT pg_try_advisory_lock({LOCK}, hashtext(:host))"
 
+# Whether somebody has the lock of _ALONE or of _BESIDE. The view lists those of all databases, and 2 says that a lock
+# is named by two numbers (PostgreSQL, pg_locks).
 _ANYBODY = """
 SELECT EXISTS (
     SELECT 1 FROM pg_locks

@@ -10,14 +10,14 @@ from collections import deque
 from typing import Generic, Protocol, TypeVar
 
 
-class Closed(Protocol):
+class Closable(Protocol):
     """What can be kept."""
 
     def close(self) -> object:
         """End it."""
 
 
-Connection = TypeVar("Connection", bound=Closed)
+Connection = TypeVar("Connection", bound=Closable)
 
 
 class Idle(Generic[Connection]):

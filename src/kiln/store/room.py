@@ -69,11 +69,10 @@ def find_elsewhere(
     but: Collection[str] = (),
     goes_to: Mapping[str, str] = NOWHERE,
 ) -> str:
-    """Of the others than *host* that have room for as much besides all that waits for room, or is about to leave
-    *host*, the one that has most; none of those in *but*.
+    """The host other than *host*, and none in *but*, that has most room and holds *size*; empty where there is none.
 
-    Empty where there is none. What waits is put where most is left, the oldest first, or where *goes_to* has its task
-    go; what fits nowhere waits for something else.
+    It has that room besides all that waits for room, or is about to leave *host*: each is put where most is left, the
+    oldest first, or where *goes_to* has its task go; what fits nowhere waits for something else.
     """
     here = hosts.find(tx, name=host)
     others = sorted((one for one in hosts.all(tx) if one.name != host and one.worker), key=lambda one: one.name)

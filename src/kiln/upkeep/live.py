@@ -57,6 +57,7 @@ from kiln.store.room import ask_for_room, left_on
 from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
 _LOOK_S = 0.5  #: Between two looks whether a guest that waits for a way is to go still.
+_CALLED_OFF = "it was called off."
 _COMES_WITHIN_S = 320.0  #: For a machine to wait, on a host that has much to do; its process says sooner that it won't.
 
 log = Journal("kiln.upkeep")
@@ -95,7 +96,7 @@ def send(job: Job[MoveFacts]) -> None:
         return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
     watch = _watch(job)
     if watch.is_cancelled():
-        raise ServiceUnavailableNotMoved(host=target, reason="it was called off.")
+        raise ServiceUnavailableNotMoved(host=target, reason=_CALLED_OFF)
     _require_movable(job)
     _keep_variables(job)  # So that the machine that waits finds them.
     reach("live.before_send")
@@ -372,7 +373,7 @@ def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | 
             if is_late or is_off:
                 _leave(asked)
             if is_off:
-                raise GuestStays("it was called off.")
+                raise GuestStays(_CALLED_OFF)
             if is_late:
                 raise _refused(target, "no machine came to wait there in time.")
         return asked.result()

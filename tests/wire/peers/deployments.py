@@ -80,7 +80,14 @@ class Deployment:
     """A process that asks, and one that is asked."""
 
     def __init__(
-        self, loop: Loop, cloud, folder, *, within_s: float = 300.0, near_stalls_s: float = 300.0, far_stalls_s=300.0
+        self,
+        loop: Loop,
+        cloud,
+        folder,
+        *,
+        within_s: float = 300.0,
+        near_stalls_s: float = 300.0,
+        far_stalls_s: float = 300.0,
     ) -> None:
         self.loop, self.cloud, self.far_stalls_s = loop, cloud, far_stalls_s
         self.is_far = True  #: Whether it has the machines of the host by whose name it is asked.

@@ -68,7 +68,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def telling(self) -> Iterator[Any]:
-        """Use the connection, which stands until then: yields where all objects and images are.
+        """Use the connection, which stands until the use ends; yields where all objects and images are.
 
         Ceph's errors are turned into ours, but for ImageNotFound, which means something else to everybody. Raises
         PoolOutOfReach, PoolFull, PoolClosed, ToolFailed.

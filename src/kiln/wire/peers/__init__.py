@@ -7,7 +7,7 @@
       Lines   <-- what a console shows, piece by piece --
               -- what is typed -->
 
-A connection is for one question, or for one console. Nothing is read of who does not prove to be of the
-deployment, and nothing is asked of who does not prove to be the process that the
+A connection is for one question, for one console, or for one guest that comes (``passage``). Nothing is read of who
+does not prove to be of the deployment, and nothing is asked of who does not prove to be the process that the
 database names.
 """
