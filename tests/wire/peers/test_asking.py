@@ -230,6 +230,7 @@ CONSOLE, REACH, AGENTS = (
         (REACH, b'{"found":{"network":"","ssh":"","ports":[["127.0.0.2",Infinity,22]]}}'),
         (AGENTS, b'{"found":{"agents":[["i-1","1",true,NaN]]}}'),
         (AGENTS, b'{"found":{"agents":[["i-1","1",true,1' + b"0" * 400 + b"]]}}"),
+        *((AGENTS, b'{"found":{"agents":[["i-1","1",true,%s]]}}' % at) for at in (b"1e300", b"253402300800", b"-1")),
     ],
 )
 def test_an_answer_that_makes_no_sense_is_no_answer(deployed, ask, said):

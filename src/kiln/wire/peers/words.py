@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ MOST_QUESTION = 64 * KiB  #: Bytes of a question: a hundred instances are named 
 MOST_ANSWER = 256 * KiB  #: Bytes of an answer: 64 KiB of a console are 86 KiB in Base64.
 _MOST_INSTANCES = 100
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_NO_TIME = 253_402_300_800  #: Seconds since 1970 from which on no year has four digits: nothing can be told of then.
 _MOST_WORDS = 500  #: Letters of a refusal, and of what an agent says of itself.
 
 
@@ -117,7 +117,7 @@ def agents_of(found: Mapping[str, Any], asked: Sequence[str]) -> dict[str, Told]
         try:
             name, version, runs_commands, at = one
             said = Agent(version=_text(version)[:_MOST_WORDS], runs_commands=runs_commands is True)
-            if not math.isfinite(at):
+            if not 0 <= at < _NO_TIME:
                 raise NotUnderstood("it tells of no time")
             known[_text(name)] = Told(said, float(at))
         except (TypeError, ValueError, OverflowError):
