@@ -324,6 +324,7 @@ def _change(story: Story, instance: str, image: str) -> None:
     story.ask("ModifyInstanceAttribute", InstanceId=instance, UserData="IyEvYmluL3NoCg==")
     story.ask("DescribeUserData", InstanceId=instance)
     story.ask("DescribeNetworkInterfaces", InstanceId=instance)
+    story.ask("DescribeInstanceMaintenanceAttributes", InstanceId__1=instance)
     story.ask("AttachInstanceRamRole", InstanceIds=json.dumps([instance]), RamRoleName="build")
     story.ask("DescribeInstanceRamRole", InstanceIds=json.dumps([instance]))
     story.ask("DetachInstanceRamRole", InstanceIds=json.dumps([instance]))

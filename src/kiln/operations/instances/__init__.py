@@ -12,6 +12,9 @@ from kiln.operations.instances.create_instance import create_instance
 from kiln.operations.instances.delete_instance import delete_instance
 from kiln.operations.instances.delete_instances import delete_instances
 from kiln.operations.instances.describe_instance_attribute import describe_instance_attribute
+from kiln.operations.instances.describe_instance_maintenance_attributes import (
+    describe_instance_maintenance_attributes,
+)
 from kiln.operations.instances.describe_instance_ram_role import describe_instance_ram_role
 from kiln.operations.instances.describe_instance_status import describe_instance_status
 from kiln.operations.instances.describe_instances import describe_instances
@@ -47,6 +50,7 @@ OPERATIONS: tuple[Operation[Any, Any, Any], ...] = (
     describe_instances,
     describe_instance_attribute,
     describe_instance_status,
+    describe_instance_maintenance_attributes,
     modify_instance_attribute,
     modify_instance_metadata_options,
     modify_instance_spec,
