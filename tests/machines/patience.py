@@ -23,6 +23,7 @@ _LIMITS = (
     (guest, "_HAS_NODE_TIMEOUT_S"),
     (guest, "_SWITCH_TIMEOUT_S"),
     (logs, "_SETTLE_S"),
+    (moving, "STILL_S"),
     (moving, "_SETTLE_S"),
     (qemu, "END_TIMEOUT_S"),
     (qemu, "QUIESCE_LIMIT_S"),

@@ -129,7 +129,8 @@ def send(
     entrance: Entrance,
     goes_on: GoesOn = to_the_end,
     chains: Sequence[Chain] = (),
-    still_s: float = STILL_S,
+    *,
+    still_s: float,
 ) -> None:
     """What ``port.Machines.migrate`` promises, where the guest stands still for *still_s* at most.
 

@@ -194,7 +194,7 @@ class QemuMachines:
     ) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.send(self.folder(instance), entrance, goes_on, chains)
+            moving.send(self.folder(instance), entrance, goes_on, chains, still_s=moving.STILL_S)
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         """See ``port.Machines``."""

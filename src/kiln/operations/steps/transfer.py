@@ -91,7 +91,7 @@ def is_to_be_ended(tx: Transaction, job: Job[Any]) -> bool:
 
 
 class Watch:
-    """Tells how far the moving of several disks is, and whether it should go on.
+    """Tells how far the moving of several disks, or of a guest's memory, is, and whether it should go on.
 
     The row of the task (and with *image* that of its image) is written, and
     read, at most twice a second. 100% is said by whoever records the end.
