@@ -13,11 +13,12 @@ from kiln.machines.qemu import QemuMachines
 from tests.contract.networks import Kept
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.machines.disks import Disks, a_machine
+from tests.machines.patience import patient  # noqa: F401 - a fixture.
 from tests.networks.places import group, interface, opened, place, public
 from tests.networks.test_keepers import kill_keeper
 from tests.waiting import wait_for
 
-pytestmark = pytest.mark.vm
+pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 ONE, TWO = interface(1), interface(2)
 SERIAL = "3b9f0f6a-0000-4000-8000-000000000001"

@@ -120,9 +120,9 @@ def run_drain(
     connections to other guests of its VPC go on, those by a public address and by the way
     out end; with user networking all end. With --by-stop each is stopped instead, and
     started elsewhere: its guest is asked to shut down, and its power is cut where it
-    does not. One that cannot move, or that no other host has room
-    for, runs on, is named with the reason, and makes the exit code 11. Ctrl-C ends the
-    watching alone; --undo keeps where they are those that have not begun to move.
+    does not. One that cannot move, or that no other host has room for, runs on, is named
+    with the reason, and makes the exit code 11. Ctrl-C ends the watching alone; --undo
+    keeps where they are those that have not begun to move.
     """
     if undo and by_stop:
         raise Refusal("give one of --undo and --by-stop", exits.USAGE)
