@@ -93,6 +93,26 @@ def test_takes_away_what_it_began_when_a_signal_ends_it(number):
     assert taken == ["upload"]
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_hears_one_interrupt_where_machines_are_to_be_ended(second):
+    taken = []
+
+    def demo() -> None:
+        with orderly(hears_one_interrupt=True):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                signal.raise_signal(second)
+                taken.append("machines")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        demo()
+
+    assert taken == ["machines"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_heeds_no_signal_that_nohup_has_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -18,17 +18,21 @@ _STANDARD_ERROR = 2
 
 
 @contextmanager
-def orderly() -> Iterator[None]:
+def orderly(*, hears_one_interrupt: bool = False) -> Iterator[None]:
     """Within it SIGTERM and SIGHUP end the program as Ctrl-C does, so that what it began is taken away.
 
     The exit code is that of the signal, as a shell tells it: 128 and its number. A signal that is ignored, as nohup
-    has it, stays ignored. Later ones change nothing while what was begun is taken away.
+    has it, stays ignored. Later ones change nothing while what was begun is taken away; nor does a second Ctrl-C where
+    only one is heard, as by what would leave machines running else.
     """
-    heeded = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    signals = (signal.SIGTERM, signal.SIGHUP, *([signal.SIGINT] if hears_one_interrupt else []))
+    heeded = [one for one in signals if signal.getsignal(one) is not signal.SIG_IGN]
 
     def end(number: int, _frame: object) -> None:
         for one in heeded:
             signal.signal(one, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
     before = {one: signal.signal(one, end) for one in heeded}

@@ -79,6 +79,7 @@ def test_one_that_is_broken_off_takes_all_of_it_away(guest_image, reachable, end
         assert line
         assert running_in(folder)
         demo.send_signal(ends)
+        demo.send_signal(ends)  # Nobody has patience.
         assert demo.wait(300) == 128 + ends
     wait_for(lambda: not running_in(folder))
     assert list(folder.iterdir()) == []

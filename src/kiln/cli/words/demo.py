@@ -77,7 +77,7 @@ def run(
     """
     cache = read_settings(os.environ).cache
     try:
-        with orderly():
+        with orderly(hears_one_interrupt=True):
             _DEMOS[story](say, cache, keep=keep.absolute() if keep else None, stays=stay)
     except (DemoFailed, GuestError) as error:
         raise Refusal(str(error), exits.UNSOUND) from error
