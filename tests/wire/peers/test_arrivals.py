@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import threading
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -16,14 +17,17 @@ from kiln.machines.moving import STILL_S
 from kiln.machines.none import NoMachines
 from kiln.machines.port import Make
 from kiln.pools.errors import PoolFull
+from kiln.service.peers import prove
 from kiln.store import hosts
 from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.store.hosts import Room
 from kiln.store.instances import instances
 from kiln.store.tasks import note
 from kiln.upkeep.moves import SENDING, MoveFacts, ask_for
+from kiln.wire.peers import answering as far
 from kiln.wire.peers import words
 from kiln.wire.peers.passage import STALLS_S
+from kiln.wire.peers.proof import name_of
 from kiln.wire.peers.words import NotUnderstood, Question
 from tests.clouds import make_cloud
 from tests.stock import an_instance
@@ -186,6 +190,37 @@ def test_arrivals_that_take_long_keep_nobody_else_from_an_answer(deployed):
             machines.failure = PoolFull("No space left on device")
             machines.may_go_on.set()
         assert {deployed.refuses(one) for one in coming} == {"No space left on device"}
+
+
+def test_no_machine_is_made_for_who_has_left_before_its_turn(deployed, monkeypatch):
+    """It would end the machine to which the next try has sent the guest by then."""
+    monkeypatch.setattr(far, "PROOF_S", 300.0)
+    machines, instances = deployed.cloud.ports.machines, [awaited(deployed) for _ in range(far._ARRIVALS_AT_ONCE)]
+    machines.may_go_on.clear()
+    with deployed.answering() as address:
+        coming = [deployed.asking.entrance(None, "far", one, MAKE) for one in instances]
+        try:
+            for _ in coming:
+                assert machines.begun.acquire(timeout=300)
+            ask_and_leave(deployed, address, instances[0])
+        finally:
+            machines.failure = PoolFull("No space left on device")
+            machines.may_go_on.set()
+        coming.append(deployed.asking.entrance(None, "far", instances[0], MAKE))
+        assert {deployed.refuses(one) for one in coming} == {"No space left on device"}
+        assert machines.begun.acquire(timeout=300), "who came last, and stayed"
+        assert not machines.begun.acquire(blocking=False)
+
+
+def ask_and_leave(deployed, address, instance):
+    """Ask for an arrival; returns when the other side has taken note that nobody waits for an answer any more."""
+    proof = prove(deployed.sealer, uuid.uuid4().hex)
+    with (
+        socket.create_connection(address, timeout=300) as plain,
+        proof.asks.wrap_socket(plain, server_hostname=name_of(deployed.member.id)) as proved,
+    ):
+        proved.sendall(words.line_of(Question(about=words.ARRIVAL, instances=(instance,), make=MAKE)))
+        proved.unwrap()
 
 
 @pytest.mark.parametrize("is_cabled", [False, True])

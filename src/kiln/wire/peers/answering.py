@@ -65,6 +65,7 @@ class Answering:
         self._stalls_s = stalls_s
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="peer")
         self._arrivals = ThreadPoolExecutor(_ARRIVALS_AT_ONCE, thread_name_prefix="arrival")
+        self._arriving = asyncio.Semaphore(_ARRIVALS_AT_ONCE)
         self._refused = 0
         self._told_at = float("-inf")
 
@@ -187,11 +188,15 @@ class Answering:
         if make is None:
             raise NotUnderstood("a guest comes from a machine of which nothing is told")
         loop = asyncio.get_running_loop()
-        try:
-            way = await loop.run_in_executor(self._arrivals, receive, self._ports, question.one, make)
-        except Exception as error:  # noqa: BLE001 - whoever asks is told, and ours is logged.
-            writer.write(_refusal(question, error))
-            return
+        async with self._arriving:
+            # A machine for who has left meanwhile would end the one to which the next try has sent the guest.
+            if reader.at_eof() or reader.exception() is not None:
+                return
+            try:
+                way = await loop.run_in_executor(self._arrivals, receive, self._ports, question.one, make)
+            except Exception as error:  # noqa: BLE001 - whoever asks is told, and ours is logged.
+                writer.write(_refusal(question, error))
+                return
         writer.write(words.answer(words.arrival_told(way)))
         if way is not None:
             log.info("guest_comes", instance=question.one)
