@@ -94,6 +94,7 @@ _ASKED = {
     "ModifyImageAttribute": lambda it: {"ImageId": it.image, "ImageName": "other"},
     "ModifyImageSharePermission": lambda it: {"ImageId": it.image, "AddAccount.1": OTHER},
     "ModifyInstanceAttribute": lambda it: {"InstanceId": it.instance, "InstanceName": "other"},
+    "ModifyInstanceMetadataOptions": lambda it: {"InstanceId": it.instance, "HttpEndpoint": "enabled"},
     "ModifyInstanceSpec": lambda it: {"InstanceId": it.instance, "InstanceType": "ecs.t5-lc2m1.nano"},
     "ModifyLaunchTemplateDefaultVersion": lambda it: {"LaunchTemplateId": it.template, "DefaultVersionNumber": 2},
     "ModifySecurityGroupAttribute": lambda it: {"SecurityGroupId": it.group, "SecurityGroupName": "web"},

@@ -37,8 +37,8 @@ IDS = {
     "DescribeSendFileResults": "InvokeId",
     "DescribeSecurityGroups": "SecurityGroupId",
 }
-#: Whose rows are those of another list, and whose answers have them deeper down.
-ALIKE = {"DescribeInvocationResults", "DescribeCloudAssistantStatus"}
+#: Whose rows are those of another list, and whose answers have them deeper down, or in pages of ten and more.
+ALIKE = {"DescribeInvocationResults", "DescribeCloudAssistantStatus", "DescribeNetworkInterfaces"}
 _COMMAND = {"Type": "RunShellScript", "CommandContent": "dHJ1ZQ=="}
 _FILE = {"Name": "a", "TargetDir": "/tmp", "Content": "b"}
 by_action = pytest.mark.parametrize("action", MADE)
