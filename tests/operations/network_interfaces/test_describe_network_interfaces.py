@@ -153,3 +153,14 @@ def test_is_of_one_region(cloud):
 
     for region in regions:
         assert ids(cloud.call("DescribeNetworkInterfaces", RegionId=region)) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"NextToken": "anybody's"}, "InvalidParameter"),
+        ({"Tag.1.Value": "lonely"}, "InvalidTag.Mismatch"),
+    ],
+)
+def test_refuses_what_no_list_takes(cloud, params, code):
+    cloud.refuses("DescribeNetworkInterfaces", code, 400, params)
