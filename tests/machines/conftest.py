@@ -10,6 +10,7 @@ from kiln.guest.session import Session, open_session
 from kiln.machines.qemu import QemuMachines
 from tests.guests import guest_image, open_reachable, reachable  # noqa: F401 - fixtures
 from tests.machines.addresses import an_address
+from tests.machines.between import two  # noqa: F401 - a fixture.
 from tests.machines.disks import Disks, a_machine
 from tests.machines.patience import LIMIT_S, patient  # noqa: F401 - a fixture
 from tests.tools import needs

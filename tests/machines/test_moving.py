@@ -2,69 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import threading
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from kiln.guest.session import open_session
-from kiln.machines import moving, process, qmp
+from kiln.machines import moving
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
-from kiln.machines.qemu import QemuMachines
-from tests.machines.disks import Disks, a_machine, qemu_img
-from tests.machines.patience import LIMIT_S
+from tests.machines.between import begin_to_write, deaf, kill, secrets, status, still_writing, wait_there
+from tests.machines.disks import qemu_img
 from tests.machines.test_variables import FRESH
 from tests.pools.kills import killed_at, points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
-
-
-def at(run):
-    return QemuMachines(run, accel="tcg", patience_s=0.5, end_timeout_s=LIMIT_S)
-
-
-class Two:
-    """Machines of two hosts that see one folder of disks."""
-
-    def __init__(self, folder):
-        needs("qemu-system-x86_64", "qemu-img")
-        self.here, self.there = (at(folder / name) for name in ("here", "there"))
-        self.disks = Disks(folder / "disks")
-
-    def machine(self, *heads, **changes):
-        drives = [self.disks.drive(head, letter) for head, letter in zip(heads, "ab", strict=False)]
-        self.chains = [drive.blockdevs for drive in drives]
-        return a_machine(drives=drives, **changes)
-
-    def give(self, machines, *heads):
-        """Hand the disks' files to the machine's user on one of the hosts, as a pool does it."""
-        uid = machines.uid("i-1")
-        for head in heads:
-            if uid is not None:
-                os.chown(self.disks.path(head), uid, uid)
-
-    def send(self):
-        self.here.migrate("i-1", lambda: self.there.entrance("i-1"), chains=self.chains)
-
-    def take_over(self):
-        self.there.take_over("i-1", chains=self.chains)
-
-    def end(self):
-        for machines in (self.here, self.there):
-            machines.stop("i-1", force=True)
-
-
-@pytest.fixture
-def two(reachable):
-    made = Two(reachable)
-    yield made
-    made.end()
 
 
 @pytest.fixture
@@ -82,28 +35,12 @@ def begin(two):
     wait_there(two)
 
 
-def wait_there(two):
-    two.give(two.there, "a0")
-    two.there.receive(two.machine("a0"), two.here.make("i-1"))
-
-
 def is_open(machines):
     try:
         machines.entrance("i-1").close()
     except MachineMissing:
         return False
     return True
-
-
-def status(machines):
-    return qmp.execute(machines.folder("i-1").qmp, "query-status")["status"]
-
-
-def secrets(machines):
-    """The passphrases that QEMU knows, by their IDs."""
-    with qmp.open_session(machines.folder("i-1").qmp) as session:
-        listed = session.execute("qom-list", {"path": "/objects"})
-    return [each["name"] for each in listed if each["type"] == "child<secret>"]
 
 
 def is_written(two):
@@ -115,12 +52,6 @@ def is_written(two):
     return bool(done.returncode)
 
 
-def kill(machines):
-    with process.open_process(machines.folder("i-1")) as qemu:
-        qemu.kill()
-        assert qemu.is_gone(LIMIT_S)
-
-
 def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
     two.disks.bring_in("system", guest_image)
     two.disks.above("a0", "system")
@@ -130,11 +61,7 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
     two.give(two.here, "a0", "b0")
     machine = two.machine("a0", "b0")
     two.here.start(machine)
-    with open_session(two.here.folder("i-1").console) as session:
-        session.ask("write /data0/kept before")
-        session.ask("sync")
-        session.ask("seq start")
-        wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=300)
+    begin_to_write(two.here)
     two.give(two.there, "a0", "b0")
     two.there.receive(machine, two.here.make("i-1"))
 
@@ -144,10 +71,8 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
     two.here.stop("i-1", force=False)
 
     assert not two.here.is_running("i-1")
-    with open_session(two.there.folder("i-1").console) as session:
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
+    with still_writing(two.there, sent) as session:
         last = int(session.ask("seq stop"))
-        assert session.ask("read /data0/kept") == "before"
         assert int(two.disks.sector("b0", 1)) == last
     two.there.stop("i-1", force=False)
     for head in ("a0", "b0"):
@@ -288,19 +213,6 @@ def test_a_machine_that_ends_while_the_guest_comes_leaves_it_where_it_is(bare):
     wait_there(bare)
     bare.send()
     bare.there.take_over("i-1")
-
-
-def deaf(way):
-    """A way by which all goes there, and nothing that is said there comes back."""
-    near, ours = socket.socketpair()
-
-    def hand_on():
-        with way, ours, suppress(OSError):
-            while piece := ours.recv(1 << 16):
-                way.sendall(piece)
-
-    threading.Thread(target=hand_on).start()
-    return near
 
 
 def test_one_that_is_called_off_on_the_way_goes_on_where_it_is(bare):

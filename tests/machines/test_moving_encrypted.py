@@ -14,24 +14,16 @@ from socket import socketpair
 
 import pytest
 
-from kiln.guest.session import open_session
 from kiln.machines import moving, process, qmp
 from kiln.machines.errors import MachineBusy, MachineMissing, MachineRefused
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.guests import guest_image  # noqa: F401 - a fixture
+from tests.machines.between import begin_to_write, deaf, kill, secrets, status, still_writing, wait_there
 from tests.machines.disks import qemu_img
-from tests.machines.test_moving import Two, deaf, kill, secrets, status, wait_there
 from tests.ring import passphrase
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
-
-
-@pytest.fixture
-def two(reachable):
-    made = Two(reachable)
-    yield made
-    made.end()
 
 
 @pytest.fixture
@@ -108,11 +100,7 @@ def test_a_guest_goes_on_here_and_there_and_its_passphrases_are_told_to_nobody(t
     two.give(two.here, "a0", "b0")
     machine = two.machine("a0", "b0")
     two.here.start(machine)
-    with open_session(two.here.folder("i-1").console) as session:
-        session.ask("write /data0/kept before")
-        session.ask("sync")
-        session.ask("seq start")
-        wait_for(lambda: int(session.ask("seq") or 0) > 3, within_s=300)
+    begin_to_write(two.here)
     two.give(two.there, "a0", "b0")
     two.there.receive(machine, two.here.make("i-1"))
     assert secrets(two.there) == []
@@ -123,10 +111,8 @@ def test_a_guest_goes_on_here_and_there_and_its_passphrases_are_told_to_nobody(t
     two.here.recall("i-1")
 
     assert secrets(two.here) == []
-    with open_session(two.here.folder("i-1").console) as session:
-        sent = int(session.ask("seq"))
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
-        assert session.ask("read /data0/kept") == "before"
+    with still_writing(two.here):
+        pass
     two.give(two.there, "a0", "b0")
     two.there.receive(machine, two.here.make("i-1"))
     words = []
@@ -137,11 +123,8 @@ def test_a_guest_goes_on_here_and_there_and_its_passphrases_are_told_to_nobody(t
     assert not is_told_to_others(two, b"".join(words))
     assert secrets(two.there) == []
     two.here.stop("i-1", force=False)
-    with open_session(two.there.folder("i-1").console) as session:
-        sent = int(session.ask("seq"))
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
+    with still_writing(two.there) as session:
         last = session.ask("seq stop").strip()
-        assert session.ask("read /data0/kept") == "before"
         assert session.ask("run dd if=/dev/vdb bs=512 skip=1 count=1 2>/dev/null").strip() == last
     two.there.stop("i-1", force=False)
     for head in ("a0", "b0"):
