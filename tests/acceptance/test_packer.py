@@ -209,14 +209,15 @@ def test_what_fails_leaves_nothing(packer, name, refused, builder):
 
 
 def test_a_copy_that_was_finished_is_all_that_a_late_failure_leaves(packer, name):
-    """Packer only asks to cancel it, as it would a copy of minutes."""
+    """Packer only asks to cancel it, as it would a copy of minutes: whether it comes in time is up to the machine."""
     build = packer.build(
         name, image_copy_regions=[FAR], image_copy_names=[f"{name}-far"], image_share_account=["1234567890123456"]
     )
 
-    assert build.code == 1
-    assert build.refused[-1] == ("CancelCopyImage", "IncorrectImageStatus")
-    assert (set(build.images), build.passing) == ({(FAR, f"{name}-far")}, set()), build.said
+    assert (build.code, build.passing) == (1, set()), build.said
+    assert "CancelCopyImage" in build.calls
+    finished = ("CancelCopyImage", "IncorrectImageStatus") in build.refused
+    assert set(build.images) == ({(FAR, f"{name}-far")} if finished else set()), build.said
     assert build.snapshots == snapshots_of(*build.images.values())
 
 
