@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from dataclasses import replace
 
 import pytest
 
-from kiln.machines import moving
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
-from tests.machines.between import begin_to_write, deaf, kill, secrets, status, still_writing, wait_there
+from tests.machines.between import (
+    Simulated,
+    begin_to_write,
+    is_open,
+    kill,
+    marks,
+    secrets,
+    status,
+    still_writing,
+    wait_there,
+)
 from tests.machines.disks import qemu_img
 from tests.machines.test_variables import FRESH
-from tests.pools.kills import killed_at, points_of
+from tests.pools.kills import points_of
 from tests.tools import needs
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.vm, pytest.mark.usefixtures("patient")]
 
 
+@pytest.fixture(params=["qemu", "simulated"])
+def bare(request, tmp_path):
+    """A machine without a system runs here, and another waits for its guest there; what is simulated is as QEMU's."""
+    made = Simulated(tmp_path) if request.param == "simulated" else request.getfixturevalue("two")
+    made.prepare()
+    begin(made)
+    return made
+
+
 @pytest.fixture
-def bare(two):
-    """A machine without a system runs here, and another waits for its guest there."""
-    two.disks.blank("a0")
+def of_qemu(two):
+    """The same, of QEMU's alone."""
+    two.prepare()
     begin(two)
     return two
 
@@ -33,23 +50,6 @@ def begin(two):
     two.give(two.here, "a0")
     two.here.start(two.machine("a0"))
     wait_there(two)
-
-
-def is_open(machines):
-    try:
-        machines.entrance("i-1").close()
-    except MachineMissing:
-        return False
-    return True
-
-
-def is_written(two):
-    """Whether a machine has the disk to write: then QEMU's own tool is refused it."""
-    done = subprocess.run(
-        ["qemu-io", "-c", "read -q 0 512", two.disks.path("a0")], capture_output=True, text=True, check=False
-    )
-    assert not done.returncode or "lock" in done.stderr
-    return bool(done.returncode)
 
 
 def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
@@ -84,12 +84,12 @@ def test_what_was_sent_writes_nowhere_until_it_is_let_run(bare):
 
     # QEMU says that all is sent a moment before whoever sent it has come to rest.
     wait_for(lambda: (status(bare.here), status(bare.there)) == ("postmigrate", "paused"), within_s=300)
-    assert not is_written(bare)
+    assert not bare.is_written()
     bare.send()  # Again, as after a crash.
     bare.there.take_over("i-1")
     bare.there.take_over("i-1")
     assert status(bare.there) == "running"
-    assert is_written(bare)
+    assert bare.is_written()
     with pytest.raises(MachineRefused, match="lock"):
         bare.here.recall("i-1")
 
@@ -122,10 +122,10 @@ def test_what_was_sent_can_be_recalled_and_the_other_never_runs(bare):
     bare.here.recall("i-1")
 
     assert status(bare.here) == "running"
-    assert is_written(bare)
+    assert bare.is_written()
     with pytest.raises(MachineRefused, match="lock"):
         bare.there.take_over("i-1")
-    assert bare.there.folder("i-1").arriving.exists()
+    assert marks(bare.there).arriving.exists()
 
 
 @pytest.mark.parametrize("side", ["take_over", "recall"])
@@ -141,7 +141,7 @@ def test_is_asked_whether_it_may_run_once_no_other_can_have_its_disks(bare, side
         pass
 
     def may_run():
-        seen.append(is_written(bare))
+        seen.append(bare.is_written())
         raise NoMore
 
     if side == "take_over":
@@ -149,13 +149,13 @@ def test_is_asked_whether_it_may_run_once_no_other_can_have_its_disks(bare, side
             runs.take_over("i-1", may_run)
     else:
         with pytest.raises(NoMore):
-            moving.recall(runs.folder("i-1"), may_run)
+            bare.recall(may_run)
 
     assert seen == [True]
     assert status(runs) == ("paused" if side == "take_over" else "postmigrate")
-    assert bare.there.folder("i-1").arriving.exists()
+    assert marks(bare.there).arriving.exists()
     runs.stop("i-1", force=True)
-    assert not is_written(bare)
+    assert not bare.is_written()
 
 
 def test_one_whose_disks_another_has_is_not_even_asked_about(bare):
@@ -163,7 +163,7 @@ def test_one_whose_disks_another_has_is_not_even_asked_about(bare):
     bare.give(bare.here, "a0")
     bare.here.recall("i-1")
 
-    with pytest.raises(MachineRefused, match="Another machine has the lock of a0"):
+    with pytest.raises(MachineRefused, match="Another machine has the lock of"):
         bare.there.take_over("i-1", lambda: pytest.fail("it was asked"))
 
 
@@ -172,12 +172,12 @@ def test_of_one_that_may_have_run_it_is_never_said_that_it_did_not(bare):
     bare.send()
     bare.give(bare.here, "a0")
     bare.here.recall("i-1")
-    bare.there.folder("i-1").mark_arrived()
+    marks(bare.there).mark_arrived()
 
     with pytest.raises(MachineSilent, match="may have run here"):
         bare.there.take_over("i-1")
 
-    assert not bare.there.folder("i-1").arriving.exists()
+    assert not marks(bare.there).arriving.exists()
 
 
 def test_one_that_is_killed_with_the_guest_in_it_says_that_it_never_ran(bare):
@@ -209,7 +209,7 @@ def test_a_machine_that_ends_while_the_guest_comes_leaves_it_where_it_is(bare):
         bare.here.migrate("i-1", entrance)
 
     assert status(bare.here) == "running"
-    assert not bare.here.folder("i-1").is_between
+    assert not marks(bare.here).is_between
     wait_there(bare)
     bare.send()
     bare.there.take_over("i-1")
@@ -217,20 +217,19 @@ def test_a_machine_that_ends_while_the_guest_comes_leaves_it_where_it_is(bare):
 
 def test_one_that_is_called_off_on_the_way_goes_on_where_it_is(bare):
     """Nobody takes what is said, so it is on its way for as long as it takes."""
-    near, far = socket.socketpair()
     told = []
 
     def goes_on(percent):
         told.append(percent)
         return percent == 0
 
-    with far, pytest.raises(GuestStays, match="called off"):
-        bare.here.migrate("i-1", lambda: near, goes_on)
+    with bare.sent_nowhere() as way, pytest.raises(GuestStays, match="called off"):
+        bare.here.migrate("i-1", lambda: way, goes_on)
 
     assert 0 < told[-1] < 100
     assert status(bare.here) == "running"
-    assert is_written(bare)
-    assert not bare.here.folder("i-1").is_between
+    assert bare.is_written()
+    assert not marks(bare.here).is_between
     bare.send()
     bare.there.take_over("i-1")
 
@@ -238,12 +237,12 @@ def test_one_that_is_called_off_on_the_way_goes_on_where_it_is(bare):
 def test_a_guest_goes_on_where_it_was_when_nobody_says_that_all_has_come(bare):
     """It stands still by then, and what waits has all of it: but it runs in one, and this is the one."""
     with pytest.raises(MachineRefused, match="did not say in time"):
-        moving.send(bare.here.folder("i-1"), lambda: deaf(bare.there.entrance("i-1")), still_s=0.5)
+        bare.send_unheard()
 
     assert status(bare.here) == "running"
-    assert is_written(bare)
-    assert not bare.here.folder("i-1").is_between
-    assert bare.there.folder("i-1").arriving.exists()
+    assert bare.is_written()
+    assert not marks(bare.here).is_between
+    assert marks(bare.there).arriving.exists()
 
 
 def test_what_qemu_tells_of_an_earlier_move_does_not_count_for_the_next(bare):
@@ -251,25 +250,25 @@ def test_what_qemu_tells_of_an_earlier_move_does_not_count_for_the_next(bare):
     bare.send()
     bare.give(bare.here, "a0")
     bare.here.recall("i-1")
-    bare.here.folder("i-1").mark_leaving()
+    marks(bare.here).mark_leaving()
     bare.there.stop("i-1", force=True)
 
     with pytest.raises(MachineRefused, match="No machine waits"):
         bare.send()
 
     assert status(bare.here) == "running"
-    assert not bare.here.folder("i-1").is_between
+    assert not marks(bare.here).is_between
 
 
-def test_one_that_is_owed_the_end_of_a_restart_is_not_sent(bare):
+def test_one_that_is_owed_the_end_of_a_restart_is_not_sent(of_qemu):
     """A guest that powers off stays in its machine then, and the other's would not know what to do with it."""
-    bare.here.folder("i-1").mark_restarting()
+    marks(of_qemu.here).mark_restarting()
 
     with pytest.raises(MachineBusy, match="restart"):
-        bare.send()
+        of_qemu.send()
 
-    assert status(bare.here) == "running"
-    assert not bare.here.folder("i-1").is_between
+    assert status(of_qemu.here) == "running"
+    assert not marks(of_qemu.here).is_between
 
 
 def test_what_waits_is_taken_over_and_cannot_be_recalled(bare):
@@ -291,16 +290,16 @@ def test_a_source_that_is_killed_takes_the_machine_that_waits_with_it(bare):
     wait_for(lambda: not is_open(bare.there))
 
 
-def test_nothing_comes_to_a_machine_that_does_not_wait(two):
+def test_nothing_comes_to_a_machine_that_does_not_wait(bare):
+    bare.end()
     with pytest.raises(MachineMissing):
-        two.there.entrance("i-1")
-    two.disks.blank("a0")
-    two.give(two.here, "a0")
-    two.here.start(two.machine("a0"))
+        bare.there.entrance("i-1")
+    bare.give(bare.here, "a0")
+    bare.here.start(bare.machine("a0"))
     with pytest.raises(MachineMissing):
-        two.here.entrance("i-1")
+        bare.here.entrance("i-1")
     with pytest.raises(MachineRefused, match="runs here already"):
-        two.here.receive(two.machine("a0"), two.here.make("i-1"))
+        bare.here.receive(bare.machine("a0"), bare.here.make("i-1"))
 
 
 @pytest.mark.parametrize(
@@ -327,16 +326,16 @@ def test_a_machine_that_waits_is_started_anew_by_who_starts_it(bare):
     bare.there.start(bare.machine("a0"))
 
     assert status(bare.there) == "running"
-    assert not bare.there.folder("i-1").is_between
+    assert not marks(bare.there).is_between
 
 
-def test_what_is_not_the_machines_own_socket_is_no_entrance(bare):
-    entrance = bare.there.folder("i-1").arrival / "guest"
+def test_what_is_not_the_machines_own_socket_is_no_entrance(of_qemu):
+    entrance = of_qemu.there.folder("i-1").arrival / "guest"
     entrance.unlink()
-    entrance.symlink_to(bare.there.folder("i-1").qmp)
+    entrance.symlink_to(of_qemu.there.folder("i-1").qmp)
 
     with pytest.raises(MachineMissing):
-        bare.there.entrance("i-1")
+        of_qemu.there.entrance("i-1")
 
 
 STEPS = {
@@ -359,13 +358,12 @@ def make_ready(two, step):
         two.send()
 
 
-@pytest.mark.parametrize("is_encrypted", [False, True], ids=["plain", "encrypted"])
+@pytest.mark.parametrize("kind", ["plain", "encrypted", "simulated"])
 @pytest.mark.parametrize("step", list(STEPS))
-def test_a_kill_at_any_point_of_a_step_is_mended_by_doing_it_again(two, step, is_encrypted):
-    if is_encrypted:
-        two.disks.encrypted("a0")
-    else:
-        two.disks.blank("a0")
+def test_a_kill_at_any_point_of_a_step_is_mended_by_doing_it_again(request, tmp_path, step, kind):
+    two = Simulated(tmp_path) if kind == "simulated" else request.getfixturevalue("two")
+    is_encrypted = kind == "encrypted"
+    two.prepare(is_encrypted=is_encrypted)
     make_ready(two, step)
     points = points_of(lambda: STEPS[step](two))
     wanted = POINTS[step] | ({"told"} if is_encrypted and step == "migrate" else set())
@@ -373,7 +371,7 @@ def test_a_kill_at_any_point_of_a_step_is_mended_by_doing_it_again(two, step, is
 
     for number in range(len(points)):
         make_ready(two, step)
-        assert killed_at(number, lambda: STEPS[step](two))
+        assert two.killed_at(number, lambda: STEPS[step](two))
         assert [status(machines) for machines in (two.here, two.there) if machines.is_running("i-1")].count(
             "running"
         ) <= 1
@@ -390,7 +388,7 @@ def again(two, step):
         # A machine that waits takes one connection, which may have ended with who was killed: then another waits.
         assert step == "migrate"
         assert status(two.here) == "running"
-        assert not two.here.folder("i-1").is_between
+        assert not marks(two.here).is_between
         wait_there(two)
         two.send()
 
@@ -402,6 +400,6 @@ def ends_well(two, step):
         two.take_over()
     runs = two.here if step == "recall" else two.there
     assert status(runs) == "running"
-    assert is_written(two)
-    assert two.there.folder("i-1").arriving.exists() == (step == "recall")
+    assert two.is_written()
+    assert marks(two.there).arriving.exists() == (step == "recall")
     assert secrets(runs) == []

@@ -37,6 +37,7 @@ class Actor:
         self.is_over = False
         self.error: BaseException | None = None
         self.result: Any = None
+        self.about = ""  #: The task that it carries out, if it is one.
         self.writing = 0  #: How deep it is in transactions that write: nobody rests with the writer's place.
         self._work = work
         self._is_dying = False

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from kiln.calls.call import Ports
 from kiln.calls.sizes import size_in
 from kiln.declare.errors import ApiError
 from kiln.declare.states import DiskStatus, InstanceStatus
@@ -29,6 +30,7 @@ from kiln.store.disks import disks
 from kiln.store.errors import DatabaseDown
 from kiln.store.instances import instances
 from kiln.store.tasks import is_lane_busy
+from kiln.upkeep.live import end_left
 from kiln.upkeep.lost_hosts import give_up
 from kiln.upkeep.sweep import sweep
 from kiln.upkeep.watch import watch
@@ -38,7 +40,7 @@ from tests.kill.kilns import keep
 from tests.kill.scenarios import an_instance_with, fill
 from tests.reading import every
 from torment.simulated.actors import Actor, rest_at
-from torment.simulated.hosts import Host, Time
+from torment.simulated.hosts import ONE, Host, Surroundings, Time
 
 NAMES = ("a", "b", "c")  #: Of the hosts.
 CALLERS = 3
@@ -139,12 +141,15 @@ class Caller:
 class Life:
     """See the module's docstring."""
 
+    asks = ("image", "image", "look", "delete", "snapshot", "start", "start", "stop")
+    fares_ill = ("dies", "is held", "is held", "is cut off", "has its clock set")
+
     def __init__(self, stock: Stock, folder: Path, chance: random.Random) -> None:
         subprocess.run(["cp", "-a", stock.folder, folder], check=True)
         self._stock, self._folder, self._chance = stock, folder, chance
         self.time = Time()
-        locks: dict[str, str] = {}
-        self.hosts = [Host(name, folder, self.time, locks) for name in NAMES]
+        self.surroundings = Surroundings(self.time)
+        self.hosts = self._found_hosts()
         self._sweeper = self.hosts[0]
         self._callers = [Caller(self, number) for number in range(CALLERS)]
         self.told: list[str] = []  #: What happened, for whoever has to see why.
@@ -153,22 +158,30 @@ class Life:
         self._deleted: set[str] = set()  #: Images whose deletion somebody began.
         self._available: set[str] = set()  #: That somebody was told to be.
 
+    def _found_hosts(self) -> list[Host]:
+        return [Host(name, self._folder, self.surroundings, room=ONE) for name in NAMES]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to happen but that all comes to rest."""
+        return all(caller.is_done for caller in self._callers)
+
     def run(self) -> None:
         """Live, and come to rest. Raises Lost, AssertionError, or what nobody foresaw."""
         killpoints.listen(rest_at)
         try:
             for _ in range(_MOST_STEPS):
-                if all(caller.is_done for caller in self._callers):
+                if self.is_over:
                     break
                 self._step()
+                self._require_whole()
             else:
                 raise Lost("callers are not answered")
             self._heal()
             self._come_to_rest()
         finally:
             for host in self.hosts:
-                if host.actor is not None:
-                    host.actor.die()
+                host.end()
             killpoints.listen(None)
         self._judge()
 
@@ -191,19 +204,27 @@ class Life:
             self.time.now = min(host.held_until for host in self.hosts)
             return
         host = self._chance.choice(awake)
-        if host.actor is not None:
-            host.actor.go_on()
+        if not host.is_known and not host.is_cut:
+            host.come()
+        busy = [*host.actors, *host.arrivals]
+        if busy and not (host.is_free and self._chance.random() < _HALF):
+            self._chance.choice(busy).go_on()
             self._hear()
         elif not self._begin(host):
             self.time.now += self._chance.choice((0.01, 0.5, 5.0, 15.0))
 
+    def _require_whole(self) -> None:
+        """Raise Lost where a guest was run that must not be."""
+        if self.surroundings.world.broken:
+            raise Lost("; ".join(self.surroundings.world.broken))
+
     def _begin(self, host: Host) -> bool:
         """Have a host that has nothing to do begin something; whether it does."""
         kind = self._chance.choice(("task", "task", "call", "sweep", "watch"))
-        if kind == "watch":
-            host.begin("watches", lambda: watch(host.cloud.ports))
+        if kind == "watch" and not host.does("watches"):
+            host.begin("watches", lambda: self._watch(host.cloud.ports))
             return True
-        if kind == "sweep" and host is self._sweeper:
+        if kind == "sweep" and host is self._sweeper and not host.does("sweeps"):
             host.begin("sweeps", lambda: sweep(host.cloud.ports))
             return True
         waiting = [caller for caller in self._callers if caller.waits_for is None and not caller.is_done]
@@ -215,10 +236,19 @@ class Life:
         except DatabaseDown:
             return False
 
+    @staticmethod
+    def _watch(ports: Ports) -> None:
+        watch(ports)
+        end_left(ports)
+
     def _hear(self) -> None:
         for host in self.hosts:
-            if host.actor is not None and host.actor.is_over:
-                actor, host.actor = host.actor, None
+            for actor in [one for one in host.arrivals if one.is_over]:
+                host.arrivals.remove(actor)
+                actor.join()
+                self._look_at(actor)
+            for actor in [one for one in host.actors if one.is_over]:
+                host.actors.remove(actor)
                 actor.join()
                 for caller in self._callers:
                     if caller.waits_for is actor:
@@ -258,9 +288,9 @@ class Life:
 
     def _go_wrong(self) -> None:
         host = self._chance.choice(self.hosts)
-        kind = self._chance.choice(("dies", "is held", "is held", "is cut off", "has its clock set"))
+        kind = self._chance.choice(self.fares_ill)
         lasts = self._chance.choice((1.0, 1.5 * _MINUTE, 5 * _MINUTE))
-        self.told.append(f"{host.name} {kind}{f' at {host.actor.point}' if host.actor else ''}, {lasts:g} s")
+        self.told.append(f"{host.name} {kind}{''.join(f' at {one.point}' for one in host.actors)}, {lasts:g} s")
         if kind == "dies":
             self._die(host)
         elif kind == "is held":
@@ -268,21 +298,27 @@ class Life:
         elif kind == "is cut off":
             host.cut_until = self.time.now + lasts
             self._pass_on(host)
+        elif kind == "loses its way to another":
+            other = self._chance.choice([one for one in self.hosts if one is not host])
+            self.surroundings.cut_until[frozenset({host.name, other.name})] = self.time.now + lasts
         else:
             host.offset_s += self._chance.choice((-1, 1)) * lasts
 
     def _die(self, host: Host) -> None:
-        actor = host.actor
+        actors = list(host.actors)
         host.die()
         if self._chance.random() < _HALF:
-            host.machines.lose_power()
+            self._lose_power(host)
             self.told.append(f"{host.name} had no power")
         if self._chance.random() < _HALF:
             host.held_until = self.time.now + 2 * _MINUTE
         self._pass_on(host)
         for caller in self._callers:
-            if caller.waits_for is actor and actor is not None:
+            if caller.waits_for in actors:
                 caller.hear()
+
+    def _lose_power(self, host: Host) -> None:
+        host.machines.lose_power()
 
     def _pass_on(self, host: Host) -> None:
         """The sweeper's duty goes to another when the database does not hear of its host any more."""
@@ -309,7 +345,7 @@ class Life:
 
     def draw(self, token: str) -> tuple[str, dict[str, Any], Callable[[dict[str, Any]], None]]:
         """What a caller asks for next: an action, its parameters, and what is to become of the answer."""
-        kind = self._chance.choice(("image", "image", "look", "delete", "snapshot", "start", "start", "stop"))
+        kind = self._chance.choice(self.asks)
         if kind == "look" and self._images:
             image = self._chance.choice(list(self._images))
             return "DescribeImages", {"ImageId": image}, self._note_available
@@ -339,19 +375,22 @@ class Life:
         for host in self.hosts:
             host.held_until = host.cut_until = host.offset_s = 0.0
             host.come()
+        self.surroundings.cut_until.clear()
 
     def _come_to_rest(self) -> None:
         for _ in range(_MOST_STEPS):
-            actors = [host.actor for host in self.hosts if host.actor is not None]
+            actors = [actor for host in self.hosts for actor in (*host.actors, *host.arrivals)]
             for actor in actors:
                 actor.go_on()
             self._hear()
-            begun = [host.work() for host in self.hosts if host.actor is None]
+            self._require_whole()
+            begun = [host.work() for host in self.hosts if host.is_free]
             if actors or any(begun):
                 continue
             if not self.hosts[0].cloud.open_tasks():
                 for host in self.hosts:
-                    watch(host.cloud.ports)
+                    self._watch(host.cloud.ports)
+                self._require_whole()
                 return
             self.time.now += 5.0
         raise Lost(f"tasks without end: {self.hosts[0].cloud.open_tasks()}")

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import socket
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -368,7 +368,7 @@ def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | 
         with job.ports.database.read() as tx:
             asked = job.ports.elsewhere.entrance(tx, target, job.task.resource, make)
         deadline = time.monotonic() + _COMES_WITHIN_S
-        while not wait([asked], _LOOK_S).done:
+        while not _is_told(asked):
             is_late, is_off = time.monotonic() > deadline, watch.is_cancelled()
             if is_late or is_off:
                 _leave(asked)
@@ -379,6 +379,15 @@ def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | 
         return asked.result()
     except ServiceUnavailableHostSilent as error:
         raise _refused(target, str(error.facts["reason"])) from error
+
+
+def _is_told(asked: Future[socket.socket | None]) -> bool:
+    """Whether it is known whether there is a way, which is waited for for a moment."""
+    try:
+        asked.exception(_LOOK_S)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _leave(asked: Future[socket.socket | None]) -> None:
