@@ -33,6 +33,7 @@ READS_CLOCK = {
 #: Modules that may load others by their name, and why: no linter sees what these depend on.
 LOADS_BY_NAME = {
     "kiln/cli/main.py": "each word is loaded when it is said, and what explains an error when there is one",
+    "kiln/cli/start.py": "all that the program is made of comes when an interrupt can be heard quietly",
     "kiln/cli/imports.py": "the sample and the download bring what other imports never need",
     "kiln/cli/words/account.py": "to reset keys a whole Kiln is put together, and the other words there need none",
     "kiln/cli/words/instances.py": "the sample brings the settings, which only the words of this machine need",

@@ -109,7 +109,7 @@ def make_checkout(tmp_path: Path) -> Checkout:
     for part in (folder / "tools", folder / "src/kiln/cli", commands):
         part.mkdir(parents=True)
     shutil.copy(ROOT / "kiln", folder / "kiln")
-    (folder / "src/kiln/cli/main.py").write_text(PROGRAM)
+    (folder / "src/kiln/cli/start.py").write_text(PROGRAM)
     for name in COMMANDS:
         (commands / name).symlink_to(str(shutil.which(name)))
     # The interpreter below all environments; its own name may be a wrapper's.

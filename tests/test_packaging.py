@@ -59,7 +59,7 @@ def test_the_wheel_has_its_license_and_what_pytest_looks_for(wheel, packed):
     with zipfile.ZipFile(wheel) as archive:
         entries = archive.read(f"{info}/entry_points.txt").decode()
 
-    assert "[console_scripts]\nkiln = kiln.cli.main:main" in entries
+    assert "[console_scripts]\nkiln = kiln.cli.start:main" in entries
     assert "[pytest11]\nkiln = kiln.testing.plugin" in entries
 
 

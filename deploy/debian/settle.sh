@@ -10,7 +10,8 @@ rm -rf "$environment/include" "$environment/share"
 # Where it was made is written into these.
 rm -f "$environment"/lib/python3*/site-packages/kiln-*.dist-info/direct_url.json
 sed -i '/^command = /d' "$environment/pyvenv.cfg"
-sed -i "1s:^#!.*:#!$home/bin/python3:" "$environment/bin/kiln"
+# Python would show where it was when Ctrl-C comes while it begins: kiln.cli.start lets it come when it can be quiet.
+sed -i "1s:^#!.*:#!/usr/bin/env -S --block-signal=INT $home/bin/python3:" "$environment/bin/kiln"
 mkdir -p "$tree/usr/bin"
 ln -s "..${home#/usr}/bin/kiln" "$tree/usr/bin/kiln"
 # Else each start compiles all that it imports, where it may not write it down. The files are never changed in their

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,28 @@ from kiln.cli.ending import orderly
 from kiln.cli.exits import OutputLost
 from kiln.cli.refusals import explain
 
+ROOT = Path(__file__).parents[2]
 KILN = [sys.executable, "-m", "kiln.cli.main"]
+#: Interrupts the interpreter that imports it when a module is looked for, when it is imported itself, or at its end.
+INTERRUPTING = """
+import atexit, os, signal, sys
+from functools import partial
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == moment:
+            sys.meta_path.remove(self)
+            interrupt()
+
+interrupt = partial(signal.raise_signal, signal.SIGINT)
+moment = os.environ["INTERRUPTED_AT"]
+if moment == "the end":
+    atexit.register(interrupt)
+sys.meta_path.insert(0, Finder())
+if moment == __name__:
+    interrupt()
+"""
+LAUNCHED, INSTALLED = [ROOT / "kiln"], [sys.executable, "-P", "-c", "from kiln.cli.start import main; main()"]
 
 
 def shell(line: str) -> subprocess.CompletedProcess[str]:
@@ -133,3 +156,56 @@ def test_leaves_signals_as_they_were():
         pass
 
     assert [signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def interrupted(program, moment, folder, ignoring: str = "default"):
+    """What ends ``kiln call --list`` that is interrupted at a moment of its start, with its output."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTING)
+    # Who runs many tests at once has them ignore it, as nohup has other signals.
+    command = ["env", f"--{ignoring}-signal=INT", *program, "call", "--list"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "INTERRUPTED_AT": moment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("program", "moment"),
+    [
+        (LAUNCHED, "sitecustomize"),
+        (LAUNCHED, "kiln.cli"),
+        (LAUNCHED, "typer"),
+        (INSTALLED, "kiln.cli.main"),
+        (INSTALLED, "typer.main"),
+        (INSTALLED, "kiln.cli.words.call"),
+        (INSTALLED, "kiln.client.catalogue"),
+        (INSTALLED, "the end"),
+    ],
+)
+def test_an_interrupt_while_it_starts_or_ends_is_no_traceback(program, moment, tmp_path):
+    """It showed thirty lines of imports."""
+    done = interrupted(program, moment, tmp_path)
+
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")  # Of which a shell says 130.
+
+
+@pytest.mark.parametrize("program", [LAUNCHED, INSTALLED])
+def test_an_interrupt_that_is_ignored_stays_so_while_it_starts(program, tmp_path):
+    done = interrupted(program, "typer", tmp_path, ignoring="ignore")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "DescribeImages" in done.stdout
+
+
+def test_an_interrupt_while_a_word_is_at_it_can_be_heard():
+    """From there on there may be something to take away."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        where = f"http://127.0.0.1:{service.getsockname()[1]}"
+        keys = {"KILN_ACCESS_KEY_ID": "LTAI5tFakeFakeFakeFake", "KILN_ACCESS_KEY_SECRET": "fake"}
+        command = ["env", "--default-signal=INT", *INSTALLED, "call", "DescribeImages"]
+        environment = {**os.environ, **keys, "KILN_ENDPOINT": where, "KILN_REGION": "local"}
+        asking = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        service.settimeout(300)
+        with service.accept()[0]:
+            asking.send_signal(signal.SIGINT)
+            _, said = asking.communicate(timeout=300)
+
+    assert (asking.returncode, said) == (exits.INTERRUPTED.number, "")

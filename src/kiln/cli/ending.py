@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kiln.cli import exits
 from kiln.cli.exits import OutputLost
 
 _STANDARD_OUTPUT = 1
@@ -43,14 +44,29 @@ def orderly(*, hears_one_interrupt: bool = False) -> Iterator[None]:
             signal.signal(one, handler)
 
 
+def hear_interrupts() -> None:
+    """From here on Ctrl-C raises KeyboardInterrupt, where ``kiln.cli.start`` had it end the process."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def run(do: Callable[[], Any], explain: Callable[[OutputLost], int]) -> int:
-    """Do what is to be done; returns the exit code, *explain*'s where standard output could not be written."""
+    """Do what is to be done; returns the exit code, *explain*'s where standard output could not be written.
+
+    Ctrl-C ends the process from here on: what is left to do is the interpreter's, which would show where it was.
+    """
     _guard()
     code: Any = 0
     try:
-        do()
+        try:
+            do()
+        finally:
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
     except SystemExit as error:
         code = error.code
+    except KeyboardInterrupt:  # As it was ending, where typer hears it no more.
+        code = exits.INTERRUPTED.number
     except OutputLost as error:
         code = explain(error)
     try:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from kiln.cli.ending import hear_interrupts
+
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 JsonOfAll = Annotated[bool, typer.Option("--json", help="Print all that there is as one JSON array.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the IDs alone, one a line.")]
@@ -56,6 +58,11 @@ class Said(TyperCommand):
         """All of the first paragraph, which a list of words folds; typer cuts it off after some words."""
         del limit
         return " ".join((self.help or "").partition("\n\n")[0].split())
+
+    def invoke(self, ctx: Any) -> Any:
+        """As typer's. Until here nothing was begun that had to be taken away."""
+        hear_interrupts()
+        return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """As typer's where no option has a heading; else these options below theirs, before those that have none."""
