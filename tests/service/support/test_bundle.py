@@ -134,6 +134,28 @@ def test_tells_what_a_fault_is_looked_for_by(planted, tmp_path):
         collect(settings_of(home), path, Wanted(log=log), lambda _: None)
 
 
+@pytest.mark.parametrize(
+    ("place", "refusal", "told"),
+    [
+        ("there.tar.gz", BackupRefused, "there.tar.gz is there already"),
+        ("link.tar.gz", BackupRefused, "link.tar.gz is there already"),
+        ("none/bundle.tar.gz", FileNotFoundError, "none"),
+        ("there.tar.gz/bundle.tar.gz", NotADirectoryError, "there.tar.gz"),
+        ("/proc/self/bundle.tar.gz", PermissionError, "no file can be made there: '/proc/self'"),
+    ],
+)
+def test_looks_at_its_place_before_the_work(tmp_path, place, refusal, told):
+    """What takes minutes on a large pool was done, and thrown away."""
+    (tmp_path / "there.tar.gz").touch()
+    (tmp_path / "link.tar.gz").symlink_to("nowhere")
+    said = []
+
+    with pytest.raises(refusal, match=told):
+        collect(Home(tmp_path / "home").settings, tmp_path / place, Wanted(), said.append)
+
+    assert said == []
+
+
 def test_comes_of_a_running_and_of_a_broken_kiln(planted, tmp_path):
     home, _, log = planted
     with home.started():

@@ -7,6 +7,7 @@ guests wrote to their consoles, objects, user data.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -76,6 +77,7 @@ class Wanted:
 
 def collect(settings: Settings, to: Path, wanted: Wanted, say: Callable[[str], None]) -> list[str]:
     """Write the bundle, which is not there yet; returns the names of its parts. Raises BackupRefused, OSError."""
+    _require_place(to)
     with ExitStack() as stack:
         records: Records | str
         try:
@@ -255,12 +257,25 @@ def _json(told: object) -> str:
     return json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n"
 
 
+def _require_place(to: Path) -> None:
+    """Raise BackupRefused or OSError where a file can't be written: before minutes are spent on what it is to hold."""
+    if os.path.lexists(to):
+        raise _taken(to)
+    os.stat(os.path.join(to.parent, "."))  # noqa: PTH116, PTH118 - of a Path the dot is lost, which wants a folder.
+    if not os.access(to.parent, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "no file can be made there", str(to.parent))
+
+
+def _taken(to: Path) -> BackupRefused:
+    return BackupRefused(f"{to} is there already", "Name another file with -o.")
+
+
 def _write(to: Path, parts: dict[str, str]) -> None:
     """A file that nobody else can read, and that is not there where it could not be written whole."""
     try:
         descriptor = os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except FileExistsError:
-        raise BackupRefused(f"{to} is there already", "Name another file with -o.") from None
+        raise _taken(to) from None
     try:
         with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as tar:
             for name, text in parts.items():
