@@ -45,7 +45,7 @@ def test_shows_and_follows_what_an_account_changed(tmp_path):
                 try:
                     seen = json.loads(told.readline())
                     client.call("CreateVpc")
-                    second = client.call("CreateDisk", ZoneId=f"{kiln.region}-a", Size=20)["DiskId"]
+                    second = client.call("CreateDisk", ZoneId=f"{kiln.region}-a", Size=20, DiskName="logs")["DiskId"]
                     later = json.loads(told.readline())
                 finally:
                     following.send_signal(signal.SIGINT)
@@ -55,6 +55,11 @@ def test_shows_and_follows_what_an_account_changed(tmp_path):
         assert [line.split()[2:] for line in audit("--resource", second)] == [
             [kiln.access_key_id, "CreateDisk", second]
         ]
+        assert audit("--noun", "disk", "--resource", "logs") == audit("--resource", second)
+        unfound = CliRunner().invoke(app, ["audit", "--resource", "logs"], env=env)
+        assert (unfound.stdout, "together with --noun" in unfound.stderr) == ("", True)
+        unknown = CliRunner().invoke(app, ["audit", "--resource", "nothing", "--noun", "disk"], env=env)
+        assert (unknown.exit_code, "no disk 'nothing'" in unknown.stderr) == (exits.REFUSED.number, True)
         assert [line.split()[3] for line in audit("--since", "1h")] == ["CreateDisk", "CreateVpc", "CreateDisk"]
         assert audit("--user", "nobody") == []
         assert audit("--data", str(data), "--json") == audit("--json")
@@ -65,3 +70,18 @@ def test_refuses_what_is_no_time():
 
     assert result.exit_code == exits.USAGE.number
     assert "24h" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--resource", "web", "--noun", "vm"], "'vm' is none of image, instance, "),
+        (["--noun", "disk"], "--noun says what --resource is"),
+        (["--resource", "web", "--noun", "disk", "--data", "nowhere"], "give an ID"),
+    ],
+)
+def test_refuses_a_name_that_cannot_be_looked_up(words, told):
+    result = CliRunner().invoke(app, ["audit", *words])
+
+    assert result.exit_code == exits.USAGE.number
+    assert told in " ".join(result.stderr.split())
