@@ -380,6 +380,19 @@ def test_lists_the_actions():
     assert [line.split()[0] for line in lines] == list(catalogue.load().names), "one line each, for other programs"
 
 
+@pytest.mark.parametrize("action", ["DescribImages", "describeimages", "DESCRIBEIMAGES"])
+def test_says_which_action_may_have_been_meant(action):
+    said_of = " ".join(said("call", action, "Status=ALL").stderr.split())
+
+    assert said_of.endswith(f"there is no action {action}; did you mean DescribeImages? `kiln call --list` lists all")
+
+
+def test_says_of_no_action_that_it_was_meant_where_none_is_like_it():
+    said_of = " ".join(said("call", "Xyz").stderr.split())
+
+    assert said_of.endswith("there is no action Xyz; `kiln call --list` lists all")
+
+
 def test_the_list_of_actions_is_folded_to_its_terminal():
     ours, its = pty.openpty()
     command = [sys.executable, "-P", "-m", "kiln.cli.main", "call"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kiln.client.catalogue import Action, Part
@@ -57,10 +57,14 @@ def _find(action: Action, name: str) -> Part:
 
 
 def _refusal(action: Action, name: str, word: str, under: Part) -> str:
-    close = difflib.get_close_matches(word, [part.name for part in under.parts], n=1)
-    close = close or [part.name for part in under.parts if part.name.lower() == word.lower()]
-    advice = f"; did you mean {close[0]}?" if close else ""
-    return f"{action.name} takes no parameter {name}{advice}"
+    return f"{action.name} takes no parameter {name}{advice(word, [part.name for part in under.parts])}"
+
+
+def advice(word: str, known: Sequence[str]) -> str:
+    """What stands behind the refusal of a *word* that is none of the *known*: the one that was meant; or nothing."""
+    close = [name for name in known if name.lower() == word.lower()]
+    close = close or difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def _spell(part: Part, name: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -96,7 +100,8 @@ def _spell_parts(part: Part, name: str, value: Mapping[str, Any]) -> Iterator[tu
     for key, inner in value.items():
         declared = part.part(key)
         if declared is None:
-            raise ParameterRefused(f"{name} has no part {key}")
+            meant = advice(key, [one.name for one in part.parts])
+            raise ParameterRefused(f"{name} has no part {key}{meant}")
         yield from _spell(declared, f"{name}.{key}", inner)
 
 

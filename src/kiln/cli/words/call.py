@@ -13,6 +13,7 @@ from kiln.cli.grammar import Region, example, group
 from kiln.cli.session import open_client
 from kiln.client import catalogue
 from kiln.client.catalogue import Action, Part
+from kiln.client.parameters import advice
 from kiln.ground.prose import fold
 from kiln.service.terminal import terminal_room
 
@@ -62,7 +63,8 @@ def call(
         for name in known.names:
             _show(f"{name.ljust(width)}  {known.summary(name)}", terminal_room(sys.stdout), width + 2)
     elif action not in known:
-        raise typer.BadParameter(f"there is no action {action}; `kiln call --list` lists all")
+        meant = advice(action, known.names)
+        raise typer.BadParameter(f"there is no action {action}{meant or ';'} `kiln call --list` lists all")
     elif wants_help:
         room = min(terminal_room(sys.stdout) or _WIDTH, _WIDTH)
         for line, indent in describe(known.action(action)):
