@@ -202,6 +202,37 @@ def test_names_what_is_missing_when_it_may_not_install(checkout: Checkout) -> No
     assert not (checkout.folder / ".venv").exists()
 
 
+@pytest.mark.parametrize("installing", ["yes", "no"])
+def test_names_a_python_that_another_user_cannot_reach(checkout: Checkout, tmp_path: Path, installing: str) -> None:
+    """It said that something had to be installed, or made the environment anew: the Python was in root's own folder."""
+    needs("setpriv")
+    home = tmp_path / "a home" / "python/bin"
+    home.mkdir(parents=True)
+    bin_folder = checkout.folder / ".venv/bin"
+    bin_folder.mkdir(parents=True)
+    (bin_folder / "python").symlink_to(home / "python3")
+    (checkout.folder / ".venv/pyvenv.cfg").write_text(f"home = {home}\nversion = 3.11.2\n")
+    (tmp_path / "a home").chmod(0)
+    # Root may enter each folder, unless it is without this power.
+    without = [str(shutil.which("setpriv")), "--bounding-set=-all", "--inh-caps=-all", "--"]
+
+    try:
+        refused = subprocess.run(
+            [*(without if os.geteuid() == 0 else []), checkout.folder / "kiln", "any"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": str(checkout.commands), "KILN_INSTALL": installing},
+        )
+    finally:
+        (tmp_path / "a home").chmod(0o700)
+
+    assert refused.returncode == 1
+    assert f"the Python in {home}, and you may not enter {tmp_path / 'a home'}" in refused.stderr
+    assert "kiln setup" in refused.stderr
+    assert (bin_folder / "python").is_symlink()
+
+
 @pytest.mark.parametrize(
     ("words", "is_wanted"),
     [
