@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 from pathlib import Path
 
@@ -219,6 +220,20 @@ def test_terraform_plans_under_it(served, tmp_path):
     done = run(served, "sh", "-c", f"cd {tmp_path} && {command.removeprefix('kiln run -- ')} -no-color")
 
     assert "Changes to Outputs" in done.stdout, done.stderr
+
+
+def test_terraform_reads_the_plan_of_its_page(tmp_path):
+    """Which needs no provider: what it is made of, how it is written, and whose provider it wants."""
+    wants("terraform")
+    (plan,) = [one.text for one in examples("hcl") if one.page == "docs/howto/terraform.md"]
+    (tmp_path / "main.tf").write_text(plan)
+
+    def terraform(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["terraform", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert terraform("fmt", "-check", "-diff", "-no-color").stdout == ""
+    wanted = terraform("providers")
+    assert (wanted.returncode, "/aliyun/alicloud]" in wanted.stdout) == (0, True), wanted.stderr
 
 
 @pytest.mark.parametrize("protocol", ["http", "https"])
