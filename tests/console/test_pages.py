@@ -15,12 +15,16 @@ from kiln.console.pages import MENU
 from kiln.console.style import STYLE
 from kiln.console.visit import Page
 from kiln.ground.units import KiB
+from tests.clouds import make_cloud
 from tests.console.hostile import NAME
-from tests.console.window import Browser
+from tests.console.window import Browser, open_window
+from tests.operations.images.gallery import FAR, with_two_regions
+from tests.stock import a_disk
 
 GETS = [page for page in PAGES if page.method == "GET" and page.template and not page.is_open]
 CHANGES = [page for page in PAGES if page.method != "GET" and not page.is_open]
 OF_ONE = [page for page in GETS if "{" in page.at]
+NOWHERE_ELSE = "x-bp146shijn7hujku8a5c"  #: Of nothing.
 
 _VOID = {"input", "img", "link", "meta", "br", "hr"}
 _PLAIN = {"bdi", "option", "title", "textarea"}  #: In these, what turns the direction turns nothing outside.
@@ -174,3 +178,37 @@ def test_is_in_the_language_that_the_browser_asks_for(looker, language):
 
     assert ("html", {"lang": language}) in page.tags
     assert {"en": "Images", "zh": "镜像"}[language] in page.words
+
+
+def test_says_of_what_was_deleted_when_and_how_it_comes_back_and_leads_on(window):
+    """A link to a deleted disk led to a page that had a way to the overview, and no more."""
+    disk = a_disk(window.cloud)
+    window.submit(f"/disks/{disk.id}/DeleteDisk", {"is_sure": "1"})
+    (deletion,) = [one for one in window.cloud.call("LookupEvents")["Events"] if one["eventName"] == "DeleteDisk"]
+
+    page = window.get(f"/disks/{disk.id}")
+
+    assert (page.status, f"There is nothing here {disk.id}" in page.words) == (404, True)
+    assert f"It was deleted at {deletion['eventTime']}, by DeleteDisk." in page.words
+    assert f"kiln trash restore {disk.id}" in page.words
+    assert ("a", {"href": "/console/disks"}) in page.tags
+    assert "by DeleteDisk" in window.get(f"/disks/{disk.id}/ResizeDisk").words
+
+
+@pytest.mark.parametrize("page", [page for page in OF_ONE if not page.at.startswith("/lineage/")], ids=titled)
+def test_leads_on_from_what_is_not_there(looker, page):
+    answer = looker.get(page.at.replace("{id}", NOWHERE_ELSE))
+
+    assert answer.status == 404
+    assert [given["href"] for tag, given in answer.tags if tag == "a"][-1] == f"/console/{page.at.split('/')[1]}"
+
+
+def test_says_in_which_region_something_is(tmp_path, sqlite):
+    with open_window(with_two_regions(make_cloud(tmp_path, sqlite))) as window:
+        window.sign_in()
+        disk = a_disk(window.cloud, region=FAR)
+
+        page = window.get(f"/disks/{disk.id}")
+
+    assert (page.status, f"It is in the region {FAR}" in page.words) == (404, True)
+    assert "deleted" not in page.words

@@ -218,8 +218,8 @@ class Console:
         try:
             shown = page.run(visit)
             return shown if isinstance(shown, Answer) else self._shown(page.template, visit, shown)
-        except NotFound:
-            return self._shown("missing.html", visit, {}, 404)
+        except NotFound as error:
+            return self._shown("missing.html", visit, error.shown, 404)
         except TooMany as refused:
             visit.headers.append(("retry-after", str(refused.wait_s)))
             return self._shown("waiting.html", visit, {"wait_s": refused.wait_s}, 429)

@@ -29,6 +29,10 @@ Shown = Mapping[str, Any]
 class NotFound(Exception):
     """There is no such page, or nothing of that ID that the caller may see."""
 
+    def __init__(self, shown: Shown | None = None) -> None:
+        super().__init__()
+        self.shown: Shown = {} if shown is None else shown  #: Of what is missing, where it is known what it was.
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kiln.client.reasons import FAILED, hint_of
 from kiln.console.nouns.cells import cell, facts, is_moving
+from kiln.console.nouns.missing import missing
 from kiln.console.nouns.noun import Does, Noun
 from kiln.console.visit import NotFound, Shown, Visit
 
@@ -15,17 +16,23 @@ _SAME = "Always "  #: How the help of a field begins that is the same in every a
 
 def find(noun: Noun, visit: Visit, id: str) -> Mapping[str, Any]:  # noqa: A002 - it is what the API calls it.
     """The row of that ID. Raises NotFound, and what ``Client.call`` raises."""
+    found = _row(noun, visit, id)
+    if found is not None:
+        return found
+    others = [] if visit.catalogue.action(noun.action).parameter("RegionId") is None else visit.signed.regions
+    elsewhere = (one for one in others if one != visit.signed.region and _row(noun, visit, id, RegionId=one))
+    raise NotFound(missing(noun, visit, id, next(elsewhere, "")))
+
+
+def _row(noun: Noun, visit: Visit, id: str, **more: str) -> Mapping[str, Any] | None:  # noqa: A002 - as above.
     action = visit.catalogue.action(noun.action)
     assert action.listing is not None
     outer, inner = action.listing
     asks = action.parameter(noun.asks)
     wants_list = asks is not None and (asks.is_repeated or asks.packed != "")
-    answer = visit.call(noun.action, {**noun.fixed, noun.asks: [id] if wants_list else id})
-    for row in answer[outer.name][inner.name]:
-        if str(row.get(noun.id)) == id:
-            found: Mapping[str, Any] = row
-            return found
-    raise NotFound
+    answer = visit.call(noun.action, {**noun.fixed, **more, noun.asks: [id] if wants_list else id})
+    rows: list[Mapping[str, Any]] = answer[outer.name][inner.name]
+    return next((row for row in rows if str(row.get(noun.id)) == id), None)
 
 
 def show(noun: Noun, visit: Visit) -> Shown:
