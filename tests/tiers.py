@@ -87,6 +87,7 @@ EXHAUSTIVE = (
     "tests/torment/",
     "tests/upgrade/",
     "tests/upkeep/test_clock_steps.py::test_every_chore_goes_on",
+    "tests/upkeep/test_live_fences.py::test_a_kill_at_any_point_leaves_it_running_once_where_it_can_write",
     "tests/upkeep/test_sweep.py::test_gives_the_space_back_whatever_goes_first",
     "tests/upkeep/test_sweep.py::test_gives_way_between_two_layers_or_some_where_the_chain_is_far_too_deep",
     "tests/upkeep/test_sweep.py::test_shortens_a_chain_that_has_grown_too_deep",

@@ -106,3 +106,29 @@ def test_keeps_what_a_guest_that_died_may_have_written(pool):
 
     assert pool.has_frozen(disks, Mute(is_alive=False))
     assert pool.exists("v-a1")
+
+
+def test_names_nobody_who_has_a_volume_open_where_nobody_has(pool):
+    """Where machines lock what they write it names nobody at all."""
+    for volume in ("v-one", "v-other"):
+        pool.create(volume, SIZE)
+
+    there = pool.writers(["v-one", "v-other"])
+
+    assert set(there) in (set(), {"v-one", "v-other"})
+    assert not any(there.values())
+    pool.shut_out(())
+    put(pool, "v-one", {0: 5})
+    assert holds(pool, "v-one", {0: 5})
+
+
+def test_tells_the_names_of_those_that_have_volumes_open_by_the_volume(pool, tmp_path):
+    needs("qemu-storage-daemon")
+    for volume in ("v-one", "v-other"):
+        pool.create(volume, SIZE)
+    with start_daemon(tmp_path) as guest:
+        guest.open(pool.blockdevs("v-one"))
+        there = pool.writers(["v-one", "v-other"])
+
+        assert {volume: len(who) for volume, who in there.items()} in ({}, {"v-one": 1, "v-other": 0})
+        assert pool.writers(["v-one", "v-other"]) == there

@@ -31,6 +31,8 @@ ELSEWHERE = {
     "machines/test_moving.py": "machines.waiting machines.before_leave machines.leaving machines.left "
     "machines.before_recall machines.goes_on machines.recalled machines.before_take_over machines.told "
     "machines.disks_held machines.arrived machines.runs machines.taken_over",
+    "machines/test_moving_on_ceph.py": "machines.others_kept_out",
+    "upkeep/test_live_fences.py": "fencing.before fencing.others_out",
     "machines/test_qemu.py": "machines.spawned machines.opened machines.before_attach machines.chain_opened "
     "machines.attached machines.before_ahead machines.opened_ahead "
     "machines.before_switch machines.overlays_opened machines.switched machines.resized machines.reboot_prepared "
@@ -49,7 +51,7 @@ ELSEWHERE = {
     "pools/rbd/test_pool.py": "rbd.image.made rbd.image.grown rbd.image.cut rbd.image.removed rbd.snapshot.made "
     "rbd.snapshot.removed rbd.remove.before rbd.left rbd.directory.before rbd.directory.changed "
     "rbd.bring_in.before_copy rbd.bring_in.copied rbd.send_out.before_copy rbd.send_out.copied rbd.image.renamed",
-    "pools/rbd/test_cut_off.py": "rbd.cut_off.before rbd.cut_off.done",
+    "pools/rbd/test_cut_off.py": "rbd.cut_off.before rbd.cut_off.done rbd.shut_out.before rbd.shut_out.done",
     "pools/rbd/test_presence.py": "rbd.presence.made rbd.presence.said rbd.presence.entered",
     "pools/rbd/test_records.py": "rbd.records.before rbd.records.written rbd.identity.before rbd.identity.written",
     "pools/test_folder.py": "pool.sweep.before pool.sweep.unlinked",

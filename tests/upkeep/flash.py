@@ -17,10 +17,10 @@ class Flash(NoMachines):
 
     is_silent = False  #: Whether it says nothing when a guest is to go on in one of them.
 
-    def take_over(self, instance, may_run=at_once, chains=()):
+    def take_over(self, instance, may_run=at_once, chains=(), keep_out=None):
         if self.is_silent:
             raise MachineSilent("It does not answer.")
-        super().take_over(instance, may_run, chains)
+        super().take_over(instance, may_run, chains, keep_out)
 
     def _start(self, machine, may_run, *, waits=False):
         has_newest = machine.has_variables or not machine.variables

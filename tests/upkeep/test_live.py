@@ -144,7 +144,7 @@ def test_where_it_has_come_to_nobody_waits_for_a_lease_that_is_the_others(two):
 class Locked(NoMachines):
     """Of which no guest goes on: somebody has its disks."""
 
-    def take_over(self, instance, may_run=at_once, chains=()):
+    def take_over(self, instance, may_run=at_once, chains=(), keep_out=None):
         raise MachineRefused(f"Nobody lets {instance} go on; it ended before that ran.")
 
 
@@ -398,9 +398,9 @@ def test_who_stood_still_just_before_it_was_to_go_on_asks_again(two, side, happe
             happens(two, instance)
             super().recall(instance, may_run)
 
-        def take_over(self, instance, may_run=at_once, chains=()):
+        def take_over(self, instance, may_run=at_once, chains=(), keep_out=None):
             happens(two, instance)
-            super().take_over(instance, may_run, chains)
+            super().take_over(instance, may_run, chains, keep_out)
 
     two.machines[side] = Late(two.cloud.folder / side / "run")
     two.write(tasks.release_all)

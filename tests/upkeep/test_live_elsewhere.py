@@ -30,7 +30,7 @@ class Other(NoMachines):
 class Lost(NoMachines):
     """To which guests come whole, and never go on."""
 
-    def take_over(self, instance, may_run=at_once, chains=()):
+    def take_over(self, instance, may_run=at_once, chains=(), keep_out=None):
         raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from kiln.ground.killpoints import reach
 from kiln.machines.errors import GuestStays, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.none import NoMachines
-from kiln.machines.port import Chain, GoesOn, Machine, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Check, GoesOn, Machine, Make, at_once, to_the_end
 
 _STILL_S = 60.0  #: As ``kiln.machines.moving.STILL_S``.
 _PIECES = 3  #: In which a guest's memory goes; between two of them all else may happen.
@@ -307,7 +307,13 @@ class SimulatedMachines(NoMachines):
         self._between(instance, "leaving").unlink(missing_ok=True)
         reach("machines.recalled")
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:  # noqa: ARG002 - see migrate.
+    def take_over(
+        self,
+        instance: str,
+        may_run: Check = at_once,
+        chains: Sequence[Chain] = (),  # noqa: ARG002 - see migrate.
+        keep_out: Check | None = None,
+    ) -> None:
         """See ``port.Machines``."""
         with self._held(instance):
             arriving = self._between(instance, "arriving")
@@ -317,7 +323,7 @@ class SimulatedMachines(NoMachines):
                     raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
                 raise MachineMissing(f"No machine runs for {instance}.")
             try:
-                self._let_go_on(instance, process, may_run)
+                self._let_go_on(instance, process, may_run, keep_out)
             except MachineRefused as error:
                 if arriving.exists():
                     raise
@@ -325,7 +331,7 @@ class SimulatedMachines(NoMachines):
                 raise MachineSilent(why) from error
             reach("machines.taken_over")
 
-    def _let_go_on(self, instance: str, process: Process, may_run: Callable[[], None]) -> None:
+    def _let_go_on(self, instance: str, process: Process, may_run: Check, keep_out: Check | None) -> None:
         if process.status is Status.WAITS:
             raise MachineRefused(f"The guest of {instance} has not come.")
         reach("machines.before_take_over")
@@ -335,6 +341,8 @@ class SimulatedMachines(NoMachines):
         self._between(instance, "arriving").unlink(missing_ok=True)
         reach("machines.arrived")
         if process.status is not Status.RUNS:
+            if keep_out is not None:
+                keep_out()
             self._run(instance, process)
         reach("machines.runs")
 

@@ -50,7 +50,7 @@ POOL_LOOKS = frozenset(
     {
         "kind", "encrypts", "records", "overlays", "identity", "is_used", "discarded", "room", "exists", "is_open",
         "size", "length", "parent", "volumes", "strangers", "leftovers", "verify", "blockdevs", "node", "files",
-        "inspect",
+        "inspect", "writers",
     }
 )  # fmt: skip
 BUCKETS_LOOK = frozenset({"has", "check_writable", "size", "fetched"})

@@ -42,7 +42,7 @@ from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, Machin
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
 from kiln.machines.merging import FILLER
-from kiln.machines.port import Chain, Entrance, GoesOn, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Check, Entrance, GoesOn, Make, at_once, to_the_end
 from kiln.machines.probe import processor
 from kiln.machines.qmp import Session, open_session
 from kiln.machines.runfolder import RunFolder
@@ -203,7 +203,9 @@ def recall(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
     reach("machines.recalled")
 
 
-def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
+def take_over(
+    folder: RunFolder, may_run: Check = at_once, chains: Sequence[Chain] = (), keep_out: Check | None = None
+) -> None:
     """What ``port.Machines.take_over`` promises. Whoever calls holds the folder."""
     if process.search(folder) is None:
         if folder.arriving.exists():
@@ -211,7 +213,7 @@ def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once, chains: 
         raise MachineMissing(f"No machine runs for {folder.instance}.")
     try:
         with open_session(folder.qmp) as qmp:
-            _let_go_on(folder, qmp, may_run, chains)
+            _let_go_on(folder, qmp, may_run, chains, keep_out)
     except MachineRefused as error:
         if folder.arriving.exists():
             raise
@@ -221,9 +223,11 @@ def take_over(folder: RunFolder, may_run: Callable[[], None] = at_once, chains: 
     reach("machines.taken_over")
 
 
-def _let_go_on(folder: RunFolder, qmp: Session, may_run: Callable[[], None], chains: Sequence[Chain]) -> None:
-    """As ``take_over``, and raises MachineRefused too where the guest may have run: then its mark is gone."""
-    status, has_never_run = status_of(qmp), folder.arriving.exists()
+def _let_go_on(
+    folder: RunFolder, qmp: Session, may_run: Check, chains: Sequence[Chain], keep_out: Check | None
+) -> None:
+    """As ``take_over``, and raises MachineRefused too where the guest cannot go back: then its mark is gone."""
+    status, may_go_back = status_of(qmp), keep_out is None and folder.arriving.exists()
     if status == "inmigrate":
         raise MachineRefused(f"The guest of {folder.instance} has not come.")
     reach("machines.before_take_over")
@@ -235,10 +239,13 @@ def _let_go_on(folder: RunFolder, qmp: Session, may_run: Callable[[], None], cha
         folder.mark_arrived()
         reach("machines.arrived")
         if status != "running":
+            if keep_out is not None:
+                keep_out()  # From here on the other machine writes nothing any more.
+                reach("machines.others_kept_out")
             try:
                 qmp.execute("cont")
             except MachineRefused:
-                if has_never_run:
+                if may_go_back:
                     folder.mark_arriving()
                 raise
         reach("machines.runs")

@@ -13,7 +13,7 @@ from pathlib import Path
 from kiln.ground.killpoints import reach
 from kiln.ground.short_files import read_short_text
 from kiln.machines.errors import GuestStays, MachineMissing, MachineRefused
-from kiln.machines.port import Chain, Drive, GoesOn, Machine, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Check, Drive, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.runfiles import CABLE
 
 _CONSOLE = b"No guest runs here: this Kiln keeps its machines as states only (machines: none).\r\n"
@@ -85,13 +85,21 @@ class NoMachines:
         self._between(instance, "leaving").unlink(missing_ok=True)
         reach("machines.recalled")
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:  # noqa: ARG002 - the port's.
+    def take_over(
+        self,
+        instance: str,
+        may_run: Check = at_once,
+        chains: Sequence[Chain] = (),  # noqa: ARG002 - the port's.
+        keep_out: Check | None = None,
+    ) -> None:
         if not self.is_running(instance) and self._between(instance, "arriving").exists():
             raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
         self._require(instance)
         reach("machines.before_take_over")
         may_run()
         self._between(instance, "arriving").unlink(missing_ok=True)
+        if keep_out is not None:
+            keep_out()
         reach("machines.taken_over")
 
     def is_between(self, instance: str) -> bool:

@@ -177,6 +177,7 @@ def at_once() -> None:
     """Let a machine begin as soon as it can."""
 
 
+Check = Callable[[], None]  #: Raises what keeps a guest from running.
 Entrance = Callable[[], "socket.socket | None"]  #: The way to a machine that waits for a guest.
 GoesOn = Callable[[float], bool]  #: Told how many per cent of a guest have been sent; False calls it off.
 
@@ -244,13 +245,18 @@ class Machines(Protocol):
         It is called once more when the disks are this machine's, so that no other can run with them from then on.
         """
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
+    def take_over(
+        self, instance: str, may_run: Check = at_once, chains: Sequence[Chain] = (), keep_out: Check | None = None
+    ) -> None:
         """Have a guest that has come run here, with the disks of which *chains* are; nothing happens when it does.
 
-        *may_run* is called when the disks are this machine's, and no other can run with them; what it raises is raised,
-        and the guest stands still. Raises MachineRefused where it never ran here and never will, so that it may be
-        recalled where it came from; MachineMissing where it may have run and does not any more; MachineSilent, also
-        where it may have run and QEMU does not let it go on.
+        *may_run* is called when the disks are this machine's, and no other can run with them. Where machines do not
+        lock their disks *keep_out* is what keeps the others from it: it is called once it is written down that the
+        guest cannot go back, and before it runs. What either raises is raised, and the guest stands still.
+
+        Raises MachineRefused where it never ran here and never will, so that it may be recalled where it came from;
+        MachineMissing where it may have run and does not any more; MachineSilent, also where it may have run and QEMU
+        does not let it go on, or QEMU does not though the others are kept out by now.
         """
 
     def is_between(self, instance: str) -> bool:

@@ -37,7 +37,7 @@ from kiln.machines.fittings import (
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
-from kiln.machines.port import Chain, Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
+from kiln.machines.port import Chain, Check, Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.probe import ProbeGuest, kvm_works
 from kiln.machines.process import Confinement, Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
@@ -202,10 +202,12 @@ class QemuMachines:
             may_run()
             moving.recall(self.folder(instance), may_run)
 
-    def take_over(self, instance: str, may_run: Callable[[], None] = at_once, chains: Sequence[Chain] = ()) -> None:
+    def take_over(
+        self, instance: str, may_run: Check = at_once, chains: Sequence[Chain] = (), keep_out: Check | None = None
+    ) -> None:
         """See ``port.Machines``."""
         with self.folder(instance).held():
-            moving.take_over(self.folder(instance), may_run, chains)
+            moving.take_over(self.folder(instance), may_run, chains, keep_out)
         log.info("guest_taken_over", instance=instance)
 
     def is_between(self, instance: str) -> bool:

@@ -388,6 +388,18 @@ class Pool(Protocol):
         yet that it is dead. A pool whose files a machine locks, for as long as it lives and no longer, need do nothing.
         """
 
+    def writers(self, volumes: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """What names the machines that have each of *volumes* open to write; of no volume where a machine locks it.
+
+        A name is the pool's own, no other machine's ever, and stays for as long as the machine has the disk.
+        """
+
+    def shut_out(self, writers: Collection[str]) -> None:
+        """Let nobody that ``writers`` named write anything any more, also who stands still, or is not seen just now.
+
+        A pool whose files a machine locks need do nothing.
+        """
+
     def require_sole(self, volumes: Collection[str]) -> None:
         """Raise VolumeBusy where another machine has *volumes* open too, beside one that has just opened them.
 

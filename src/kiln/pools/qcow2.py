@@ -44,6 +44,7 @@ from kiln.pools.folder import Folder, is_direct, sync
 from kiln.pools.guests import Guest, GuestBusy, GuestUntold
 from kiln.pools.headers import Headers, key_of
 from kiln.pools.identity import HIDDEN, IdentityFile
+from kiln.pools.locked import Locked
 from kiln.pools.port import (
     Cancel,
     Discarded,
@@ -64,7 +65,7 @@ from kiln.pools.trash import Trash
 _FOLDER_MODE, _FOLDER_MODE_OF_ONE_USER = 0o711, 0o700
 
 
-class Qcow2Pool:
+class Qcow2Pool(Locked):
     """The pool in the folder *path*, which is made when it is not there, unless it is only to be looked at.
 
     See ``port.Pool`` for the promises.
@@ -379,12 +380,6 @@ class Qcow2Pool:
         self._family.require_childless(volume)
         readers.grant(head, layers, uid, lambda: (self._path(each).lstat().st_uid for each in self.volumes()))
         self.overlays.want([volume])
-
-    def cut_off(self, volumes: Collection[str]) -> None:
-        """See ``port.Pool``. QEMU locks what it writes, and the kernel lets go of it when it dies."""
-
-    def require_sole(self, volumes: Collection[str]) -> None:
-        """See ``port.Pool``. Where another had locked them QEMU would not have opened them."""
 
     def take_back(self, volume: str) -> None:
         """See ``port.Pool``."""

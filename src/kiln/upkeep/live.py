@@ -21,12 +21,16 @@ between two hosts that neither of them speaks for is nobody's, and is ended.
 What its firmware keeps is written in the rows before it goes on elsewhere. While
 it is on its way each of the hosts has a cable for it (``calls.plane``): who
 carries it is told by the row, and the other by the task (``moves.beside``).
+
+Where no machine locks its disks the one of the two in which the guest does not run
+is kept from writing before it runs in the other: see ``fencing``.
 """
 
 from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -46,7 +50,7 @@ from kiln.machines.port import GoesOn, Make
 from kiln.operations.instances.parts import power
 from kiln.operations.steps import variables
 from kiln.operations.steps.transfer import Watch
-from kiln.pools.errors import PoolError
+from kiln.pools.errors import PoolError, VolumeBusy
 from kiln.store import firmware, tasks
 from kiln.store.database import Transaction
 from kiln.store.hosts import NOTHING, hosts, is_given_up
@@ -54,6 +58,7 @@ from kiln.store.instances import Instance, instances, place
 from kiln.store.interfaces import mark_vpcs_of
 from kiln.store.leaving import let_next
 from kiln.store.room import ask_for_room, left_on
+from kiln.upkeep import fencing
 from kiln.upkeep.moves import ASKED, RECALLING, SENDING, SENT, MoveFacts, concerns, hand_on, open_move, remembered
 
 _LOOK_S = 0.5  #: Between two looks whether a guest that waits for a way is to go still.
@@ -90,14 +95,13 @@ def send(job: Job[MoveFacts]) -> None:
     Where yet another host may take it, that says so: see ``_refused``.
     """
     instance, target = job.task.resource, job.facts.target
-    sent, sizes = replace(job.facts, stage=SENT), partial(size_in, job.ports.deployment)
     if not _is_here(job) or not job.ports.machines.is_running(instance):
         job.write(lambda tx: _finish(tx, job))
         return  # It was given up with its host; or its guest powered off, which whoever watches machines says.
     watch = _watch(job)
     if watch.is_cancelled():
         raise ServiceUnavailableNotMoved(host=target, reason=_CALLED_OFF)
-    _require_movable(job)
+    _note_source(job)
     _keep_variables(job)  # So that the machine that waits finds them.
     reach("live.before_send")
     try:
@@ -109,6 +113,7 @@ def send(job: Job[MoveFacts]) -> None:
     except MachineRefused as error:
         raise _refused(target, str(error)) from error
     reach("live.sent")
+    sent, sizes = _sent(job), partial(size_in, job.ports.deployment)
     left = job.ports.machines.variables(instance)  # As they stay: the guest stands still.
 
     def decide(tx: Transaction) -> bool:
@@ -137,11 +142,12 @@ def stay(job: Job[MoveFacts], error: ApiError) -> None:
     if _is_here(job):
         power.grant(job.ports, instance)  # Its disks' files may have been given to the other host's machine.
         with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
-            job.ports.machines.recall(instance, partial(_require_here, job))
+            job.ports.machines.recall(instance, _may_run_in(job, job.facts.writers))
         reach("live.stays")
     if error.facts.get(_ELSEWHERE):
         host, reason = job.facts.target, str(error.facts["reason"])
-        again = replace(job.facts, stage=ASKED, target="", reason="", tried={**job.facts.tried, host: reason})
+        tried = {**job.facts.tried, host: reason}
+        again = replace(job.facts, stage=ASKED, target="", reason="", tried=tried, next_writers=())
         job.write(lambda tx: _look_further(tx, job, again))
         reach("live.looks_further")
         raise NotYet(0.0, f"Another host than {host} is looked for, as that did not take it: {reason}")
@@ -159,9 +165,10 @@ def take_over(job: Job[MoveFacts]) -> None:
     if not _is_here(job):
         job.write(lambda tx: _finish(tx, job))
         return  # The host that it had come to was given up, and is not this one.
+    keep_out = _may_run_in(job, job.facts.next_writers) if job.facts.next_writers else None
     try:
         chains = power.chains(job.ports, instance)
-        job.ports.machines.take_over(instance, partial(_require_here, job), chains)
+        job.ports.machines.take_over(instance, partial(_require_here, job), chains, keep_out)
     except MachineRefused as error:
         job.ports.machines.stop(instance, force=True)  # It may wait still, and must not when the other goes on.
         reach("live.refused")
@@ -256,6 +263,7 @@ def _recall_left(ports: Ports, instance: str) -> None:
             if not _stands_left(tx, instance, ports.host):
                 raise _NotLeft
         power.grant(ports, instance)
+        fencing.require_one(ports, instance)  # Where several have its disks it is not known which is this one.
 
     with suppress(_NotLeft):
         try:
@@ -340,10 +348,30 @@ def _keep_variables(job: Job[MoveFacts]) -> None:
     job.write(lambda tx: variables.keep(tx, job.ports, job.task.resource, packed))
 
 
-def _require_movable(job: Job[MoveFacts]) -> None:
-    """Raises ServiceUnavailableNotMoved where a guest of this pool cannot go while it runs."""
-    if job.ports.pool.kind != "qcow2":
-        raise ServiceUnavailableNotMoved(host=job.facts.target, reason="its disks are on Ceph. Stop and start it.")
+def _note_source(job: Job[MoveFacts]) -> None:
+    """Write down what names its machine to the pool, before another has its disks open.
+
+    Raises ServiceUnavailableNotMoved where another has them already, or nobody is known to.
+    """
+    try:
+        writers = fencing.of_source(job)
+    except VolumeBusy as error:
+        raise ServiceUnavailableNotMoved(host=job.facts.target, reason=f"{error}.") from error
+    if writers != job.facts.writers:
+        job.note(replace(job.facts, writers=writers))
+
+
+def _sent(job: Job[MoveFacts]) -> MoveFacts:
+    """What is remembered of a guest that is to go on where it has come. Raises as ``send`` does."""
+    try:
+        return replace(job.facts, stage=SENT, next_writers=fencing.of_target(job))
+    except VolumeBusy as error:
+        raise _refused(job.facts.target, f"{error}.") from error
+
+
+def _may_run_in(job: Job[MoveFacts], writers: tuple[str, ...]) -> Callable[[], None]:
+    """What is to be done, and seen, before the guest runs in the machine of that name on this host."""
+    return partial(fencing.keep_out, job, writers, partial(_require_here, job))
 
 
 def _awaited(ports: Ports, instance: str) -> Instance:
@@ -363,6 +391,7 @@ def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | 
     Raises ServiceUnavailableNotMoved; GuestStays where it is called off meanwhile.
     """
     target = job.facts.target
+    _may_run_in(job, job.facts.writers)()  # One that waited before, and was killed, seems to be there still.
     reach("live.before_entrance")
     try:
         with job.ports.database.read() as tx:

@@ -33,6 +33,9 @@ class MoveFacts:
     target: str = ""  #: And the one that it comes to.
     reason: str = ""  #: Why it came back.
     tried: dict[str, str] = field(default_factory=dict)  #: The hosts that did not take it, and why each did not.
+    #: What names the machine that a running guest leaves to a pool whose disks no machine locks: see ``fencing``.
+    writers: tuple[str, ...] = ()
+    next_writers: tuple[str, ...] = ()  #: And the one that it has come to.
 
 
 def ask_for(tx: Transaction, instance: Instance, now: float, *, live: bool = False) -> Task:

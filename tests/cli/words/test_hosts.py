@@ -123,12 +123,11 @@ def test_what_is_to_start_goes_past_a_drained_host_and_waits_for_room(postgresql
 
 
 @pytest.mark.slow
-def test_says_which_disks_keep_a_guest_from_moving_while_it_runs():
-    """It named those that are encrypted, which move, and not those on Ceph, which do not."""
+def test_says_that_no_disks_keep_a_guest_from_moving_while_it_runs():
+    """None do: it named those that are encrypted, and then those on Ceph, and both move."""
     told = " ".join(warm.kiln("host", "drain", "--help").stdout.split())
 
-    assert "disks on Ceph leaves by --by-stop alone" in told
-    assert "not encrypted" not in told
+    assert "with disks in a shared folder, encrypted or not, or on Ceph" in told
 
 
 def test_one_that_is_alone_is_not_drained(tmp_path):

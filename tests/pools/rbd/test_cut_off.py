@@ -92,6 +92,55 @@ def test_tells_that_two_machines_have_a_disk_open(pool):
     pool.require_sole(["v-one"])
 
 
+def test_of_two_that_have_a_disk_open_the_one_that_is_not_shut_out_writes_on(pool):
+    pool.create("v-one", SIZE)
+    with writer(pool, "v-one") as first:
+        mine = pool.writers(["v-one"])["v-one"]
+        with opened(node(pool, "v-one", writable=True), lambda: two_are_there(pool, "v-one")):
+            pool.shut_out(pool.writers(["v-one"])["v-one"] - mine)
+
+            assert pool.writers(["v-one"]) == {"v-one": mine}
+
+        assert "failed" not in first("write -q -P 9 0 64k")
+
+    assert holds(pool, "v-one", {0: 9})
+
+
+def test_names_who_has_each_volume_open(pool):
+    for volume in ("v-one", "v-two"):
+        pool.create(volume, SIZE)
+
+    def counted():
+        return {volume: len(who) for volume, who in pool.writers(["v-one", "v-two"]).items()}
+
+    assert pool.writers([]) == {}
+    with writer(pool, "v-one"):
+        assert counted() == {"v-one": 1, "v-two": 0}
+        with writer(pool, "v-two"):
+            there = pool.writers(["v-one", "v-two"])
+            assert len(there["v-one"] | there["v-two"]) == 2
+        with opened(node(pool, "v-one", writable=True), lambda: two_are_there(pool, "v-one")):
+            assert counted() == {"v-one": 2, "v-two": 0}
+
+
+def test_who_is_shut_out_by_its_name_writes_no_more(kind, pool, tmp_path):
+    """Wherever who does it is killed, it is done when it is done again."""
+    for volume in ("v-one", "v-two"):
+        pool.create(volume, SIZE)
+    for number in range(2):
+        with writer(pool, "v-one") as one, writer(pool, "v-two") as two:
+            names = frozenset().union(*pool.writers(["v-one", "v-two"]).values())
+            kind.close()
+            assert killed_at(number, lambda: kind.open(tmp_path).shut_out(names))  # noqa: B023 - it is done with by then.
+
+            pool = kind.open(tmp_path)
+            pool.shut_out(names)
+
+            assert all("write failed" in told("write -q -P 9 0 64k") for told in (one, two))
+    assert holds(pool, "v-one", {})
+    assert holds(pool, "v-two", {})
+
+
 def two_are_there(pool, volume):
     with pool._cluster.image(image_of(pool, volume), is_looked_at=True) as looked_at:
         return len(list(looked_at.watchers_list())) == 2

@@ -115,14 +115,13 @@ def run_drain(
     """Empty a host, as before it is switched off: no instance is started there any more, and those that run leave it.
 
     What is to start waits for another host that has room. What runs there goes to other
-    hosts while it runs, where that can be: from QEMU to the same QEMU, with disks that
-    are files, encrypted or not; one with disks on Ceph leaves by --by-stop alone. Its
-    connections to other guests of its VPC go on, those by a public address and by the way
-    out end; with user networking all end. With --by-stop each is stopped instead, and
-    started elsewhere: its guest is asked to shut down, and its power is cut where it
-    does not. One that cannot move, or that no other host has room for, runs on, is named
-    with the reason, and makes the exit code 11. Ctrl-C ends the watching alone; --undo
-    keeps where they are those that have not begun to move.
+    hosts while it runs, where that can be: from QEMU to the same QEMU, with disks in a
+    shared folder, encrypted or not, or on Ceph. Its connections to other guests of its VPC
+    go on, those by a public address and by the way out end; with user networking all end.
+    With --by-stop each is stopped instead, and started elsewhere: its guest is asked to shut
+    down, and its power is cut where it does not. One that cannot move, or that no other host
+    has room for, runs on, is named with the reason, and makes the exit code 11. Ctrl-C ends
+    the watching alone; --undo keeps where they are those that have not begun to move.
     """
     if undo and by_stop:
         raise Refusal("give one of --undo and --by-stop", exits.USAGE)

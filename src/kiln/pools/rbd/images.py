@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from kiln.ground.journal import Journal
@@ -136,7 +136,8 @@ class Images:
     def cut_off(self, images: Collection[str]) -> None:
         """Have Ceph refuse everything of the machines that have an image open, wherever they are.
 
-        For an hour: by then even a host that stood still has heard that it is over. Raises VolumeMissing, ToolFailed.
+        For an hour: by then even a host that stood still has heard that it is over. Raises VolumeMissing,
+        ToolFailed.
         """
         for image in images:
             for writer in self._machines_at(image):
@@ -144,6 +145,30 @@ class Images:
                 log.warning("writer_cut_off", image=image, client=writer)
                 self._cluster.cut_off(writer, _CUT_OFF_S)
                 reach("rbd.cut_off.done")
+
+    def writers(self, images: Mapping[str, str]) -> dict[str, frozenset[str]]:
+        """The addresses of the clients that have each image open, by what it is the image of.
+
+        Of all at once: a guest stands still meanwhile. Raises VolumeMissing, ToolFailed.
+        """
+        if not images:
+            return {}
+        with ThreadPoolExecutor(min(_LOOKS_AT_ONCE, len(images)), thread_name_prefix="look") as several:
+            found = several.map(self._machines_at, images.values())
+            return {name: frozenset(there) for name, there in zip(images, found, strict=True)}
+
+    def shut_out(self, writers: Collection[str]) -> None:
+        """Have Ceph refuse everything of these clients, as ``cut_off`` does. Raises ToolFailed.
+
+        Of all at once: a guest stands still meanwhile.
+        """
+        if not writers:
+            return
+        reach("rbd.shut_out.before")
+        log.info("writers_shut_out", clients=sorted(writers))
+        with ThreadPoolExecutor(min(_LOOKS_AT_ONCE, len(writers)), thread_name_prefix="shut-out") as several:
+            list(several.map(lambda writer: self._cluster.cut_off(writer, _CUT_OFF_S), writers))
+        reach("rbd.shut_out.done")
 
     def require_sole(self, images: Collection[str]) -> None:
         """Raise VolumeBusy where more than one machine has an image open. Raises VolumeMissing, ToolFailed."""

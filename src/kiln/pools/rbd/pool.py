@@ -311,6 +311,14 @@ class RbdPool:
         """See ``port.Pool``. What the others have not flushed is lost with them, as in a power cut."""
         self._images.cut_off(self._ends(volumes))
 
+    def writers(self, volumes: Collection[str]) -> Mapping[str, frozenset[str]]:
+        """See ``port.Pool``. A machine has a client of Ceph for each disk."""
+        return self._images.writers({volume: self._entry(volume).image for volume in volumes})
+
+    def shut_out(self, writers: Collection[str]) -> None:
+        """See ``port.Pool``."""
+        self._images.shut_out(writers)
+
     def require_sole(self, volumes: Collection[str]) -> None:
         """See ``port.Pool``."""
         self._images.require_sole(self._ends(volumes))

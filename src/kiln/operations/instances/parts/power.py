@@ -185,6 +185,11 @@ def machine_here(ports: Ports, instance: Instance, *, is_cabled: bool) -> Machin
     return replace(machine, cable=ports.plane.cable_for_arrival(instance, card), public_ip=None)
 
 
+def volumes_of(ports: Ports, instance: str) -> list[str]:
+    """The volumes that the instance's machine has open to write."""
+    return [volume for _, volume in _volumes(ports, instance)]
+
+
 def grant(ports: Ports, instance: str) -> None:
     """Have the instance's machine on this host open its disks' files, whomever they were given to meanwhile."""
     for disk, volume in _volumes(ports, instance):

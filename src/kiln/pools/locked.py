@@ -1,0 +1,25 @@
+"""A pool whose files a machine locks, for as long as it lives and no longer, so that nobody else writes them.
+
+QEMU locks what it writes, and the kernel lets go of it when that dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+
+class Locked:
+    """What such a pool does of ``port.Pool`` about who has its volumes open."""
+
+    def cut_off(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``."""
+
+    def writers(self, volumes: Collection[str]) -> Mapping[str, frozenset[str]]:  # noqa: ARG002 - the port's.
+        """See ``port.Pool``."""
+        return {}
+
+    def shut_out(self, writers: Collection[str]) -> None:
+        """See ``port.Pool``."""
+
+    def require_sole(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``. Where another had locked them QEMU would not have opened them."""
