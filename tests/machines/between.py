@@ -204,6 +204,29 @@ def deaf(way):
     return near
 
 
+def held_back(way, is_time):
+    """A way by which nothing goes until it *is_time*, and then all, both ways."""
+    near, ours = socket.socketpair()
+
+    def carry(one, other):
+        with suppress(OSError):
+            while piece := one.recv(1 << 16):
+                other.sendall(piece)
+        with suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    def carry_both():
+        with way, ours:
+            wait_for(is_time, within_s=LIMIT_S)
+            back = threading.Thread(target=carry, args=(way, ours))
+            back.start()
+            carry(ours, way)
+            back.join()
+
+    threading.Thread(target=carry_both).start()
+    return near
+
+
 def begin_to_write(machines):
     """Have the small guest write a number after the other to its second disk, and a note beside its first."""
     with open_session(machines.folder("i-1").console) as session:

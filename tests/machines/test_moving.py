@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from kiln.guest.session import open_session
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
 from tests.machines.between import (
     Simulated,
     begin_to_write,
+    held_back,
     is_open,
     kill,
     marks,
@@ -20,6 +22,7 @@ from tests.machines.between import (
     wait_there,
 )
 from tests.machines.disks import qemu_img
+from tests.machines.patience import LIMIT_S
 from tests.machines.test_variables import FRESH
 from tests.pools.kills import points_of
 from tests.tools import needs
@@ -92,6 +95,45 @@ def test_what_was_sent_writes_nowhere_until_it_is_let_run(bare):
     assert bare.is_written()
     with pytest.raises(MachineRefused, match="lock"):
         bare.here.recall("i-1")
+
+
+def full(drive):
+    """The drive on a file that cannot become larger than it is."""
+    *below, head = drive.blockdevs
+    size_bytes = drive.files[-1].stat().st_size & ~511  # In whole sectors, as QEMU wants it.
+    file = {"driver": "raw", "size": size_bytes, "file": head["file"]}
+    return replace(drive, blockdevs=(*below, head | {"file": file}))
+
+
+def test_one_that_waits_for_room_is_woken_by_neither_host_while_it_is_between_them(two, guest_image):
+    """QEMU sends it on with that state, and a machine that was let go on for it would run beside the other."""
+    two.disks.bring_in("system", guest_image)
+    two.disks.above("a0", "system")
+    two.disks.blank("seed")
+    subprocess.run(["qemu-io", "-c", "write -q -P 1 0 64k", two.disks.path("seed")], check=True)
+    two.disks.above("b0", "seed")
+    two.give(two.here, "a0", "b0")
+    machine = two.machine("a0", "b0")
+    machine = replace(machine, drives=[machine.drives[0], full(machine.drives[1])])
+    two.here.start(machine)
+    with open_session(two.here.folder("i-1").console) as session:
+        session.wait_ready()
+        two.give(two.there, "a0", "b0")
+        two.there.receive(machine, two.here.make("i-1"))
+
+        def entrance():
+            session.ask("run dd if=/dev/zero of=/dev/vdb bs=1M count=1 oflag=direct >/run/dd 2>&1 &")
+            return held_back(two.there.entrance("i-1"), lambda: status(two.here) == "io-error")
+
+        two.here.migrate("i-1", entrance, chains=two.chains)
+
+    assert status(two.there) == "io-error"
+    assert (two.there.wake("i-1"), two.here.wake("i-1")) == (False, False)
+    assert status(two.there) == "io-error"
+    assert not two.is_written()
+    two.take_over()
+    wait_for(lambda: status(two.there) == "io-error", within_s=LIMIT_S)
+    assert two.there.wake("i-1") is True
 
 
 def test_what_its_firmware_keeps_is_written_where_it_comes_to(two):

@@ -9,6 +9,7 @@ from kiln.machines.variables import pack
 
 FRESH = pack(b"as from the factory")
 OTHER = pack(b"boot from the second disk")
+NEWER = pack(b"boot from the network")
 DAMAGED = "what no firmware takes"
 
 

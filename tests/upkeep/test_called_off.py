@@ -13,6 +13,7 @@ from kiln.machines.none import NoMachines
 from kiln.machines.port import to_the_end
 from kiln.service.draining import how_far
 from kiln.store import tasks
+from kiln.store.errors import DatabaseDown
 from kiln.store.instances import instances
 from kiln.upkeep.moves import remembered
 from tests.dying import killed_at
@@ -136,6 +137,25 @@ def test_one_for_which_no_machine_comes_to_wait_is_stopped_soon(two):
     assert two.where(instance) == ("Stopped", "", [])
     assert Silent.asked.cancelled()
     assert remembered(two.task(instance)).tried == {}  # Nobody waited until it was too late.
+
+
+def test_who_meets_with_an_outage_waits_for_no_machine_any_more(two):
+    """It would come to wait for nobody, and the way to it would be nobody's."""
+    two.elsewhere, instance, outage = Silent, going(two), []
+    Silent.meanwhile, Silent.asked = [lambda: outage.append(DatabaseDown("the server is away"))], Future()
+
+    def clock():
+        if outage:
+            raise outage.pop()
+        return two.cloud.clock()
+
+    two.be("one")
+    two.cloud.refit(clock=clock)
+    for task in two.cloud.worker.claim(two.cloud.clock()):
+        two.cloud.worker.attempt(task)
+
+    assert Silent.asked.cancelled()
+    assert (two.task(instance).status, two.where(instance)) == (TaskStatus.PROCESSING, ("Running", "one", ["one"]))
 
 
 def test_what_a_process_that_ends_has_begun_is_done_by_the_next(two):

@@ -24,7 +24,7 @@ from kiln.upkeep.variables import VariablesKeeper
 from tests.dying import Killed, dying, killed_at
 from tests.reading import the
 from tests.store.test_hosts import come
-from tests.upkeep.flash import FRESH, OTHER, Flash
+from tests.upkeep.flash import FRESH, NEWER, OTHER, Flash
 from tests.upkeep.hosts import LITTLE, Two
 
 POINTS = (
@@ -464,6 +464,55 @@ def test_one_that_was_left_standing_still_is_left_to_who_does_something_with_it(
     assert end_left(two.ports_of("one")) == []
 
     assert runs_in(two, hung) == []
+
+
+RUINS = {
+    "an action that there is not": {"action": "Levitate"},
+    "facts of a newer version": {"payload": '{"version": 99}'},
+}
+
+
+@pytest.mark.parametrize("ruined", RUINS)
+def test_one_that_has_come_whole_goes_on_there_though_nobody_understands_its_task(two, ruined):
+    """The host that it came from ends what is left of it there: by the row it is not its own."""
+    instance = come_whole(two, ruined)
+
+    two.settle()
+
+    assert (two.where(instance), runs_in(two, instance)) == (("Running", "two", ["two"]), ["two"])
+
+
+def come_whole(two, ruined):
+    """An instance whose guest stands still where it has come to, with a task that nobody can carry out."""
+    instance = going(two)
+    with killed_at("live.decided"):
+        two.settle()
+    two.write(lambda tx: tasks.tasks.update(tx, RUINS[ruined], id=two.task(instance).id))
+    return instance
+
+
+@pytest.mark.parametrize("point", ["machines.taken_over", None])
+def test_what_the_firmware_of_such_a_one_has_written_is_kept_once_it_goes_on(flashed, point):
+    instance = going(flashed)
+    flashed.machines["one"].write(instance, OTHER)
+    with killed_at("live.decided"):
+        flashed.settle()
+    flashed.machines["two"].write(instance, FRESH)  # As it was when it began to be sent.
+    flashed.write(lambda tx: tasks.tasks.update(tx, {"payload": "{"}, id=flashed.task(instance).id))
+    flashed.be("two")
+    flashed.cloud.settle()
+    assert VariablesKeeper()(flashed.cloud.ports) == []
+    assert kept(flashed, instance) == ("one", OTHER)
+
+    def arrive(passed: str) -> None:
+        if passed == "machines.before_take_over":
+            flashed.machines["two"].write(instance, NEWER)
+
+    with dying(lambda passed: arrive(passed) or passed == point), suppress(Killed):
+        end_left(flashed.cloud.ports)
+    VariablesKeeper()(flashed.cloud.ports)
+
+    assert kept(flashed, instance) == ("two", NEWER)
 
 
 def test_one_that_is_about_to_be_sent_again_is_not_recalled_meanwhile(two, hung):

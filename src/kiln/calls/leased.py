@@ -33,6 +33,7 @@ MACHINES_LOOK = frozenset(
     {
         "kind",
         "is_between",
+        "has_come",
         "is_running",
         "went_with_host",
         "is_cabled",

@@ -80,6 +80,8 @@ class NoMachines:
 
     def recall(self, instance: str, may_run: Callable[[], None] = at_once) -> None:
         self._require(instance)
+        if self.has_come(instance):
+            raise MachineRefused(f"The guest of {instance} has not run here, and can only be taken over.")
         may_run()
         reach("machines.before_recall")
         self._between(instance, "leaving").unlink(missing_ok=True)
@@ -92,7 +94,7 @@ class NoMachines:
         chains: Sequence[Chain] = (),  # noqa: ARG002 - the port's.
         keep_out: Check | None = None,
     ) -> None:
-        if not self.is_running(instance) and self._between(instance, "arriving").exists():
+        if not self.is_running(instance) and self.has_come(instance):
             raise MachineRefused(f"The machine that had the guest of {instance} ended before that ran.")
         self._require(instance)
         reach("machines.before_take_over")
@@ -104,6 +106,9 @@ class NoMachines:
 
     def is_between(self, instance: str) -> bool:
         return any(self._between(instance, mark).exists() for mark in ("arriving", "leaving"))
+
+    def has_come(self, instance: str) -> bool:
+        return self._between(instance, "arriving").exists()
 
     def is_running(self, instance: str) -> bool:
         return self._marker(instance).exists()

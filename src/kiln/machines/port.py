@@ -262,6 +262,9 @@ class Machines(Protocol):
     def is_between(self, instance: str) -> bool:
         """Whether a guest may be on its way to the instance's machine here, or from it; also where that was killed."""
 
+    def has_come(self, instance: str) -> bool:
+        """Whether the machine here was started for a guest that has not run in it, and is to be taken over."""
+
     def is_running(self, instance: str) -> bool:
         """Whether a machine runs for the instance. A machine that died is not running."""
 

@@ -214,6 +214,10 @@ class QemuMachines:
         """See ``port.Machines``."""
         return self.folder(instance).is_between
 
+    def has_come(self, instance: str) -> bool:
+        """See ``port.Machines``."""
+        return self.folder(instance).arriving.exists()
+
     def is_running(self, instance: str) -> bool:
         """See ``port.Machines``."""
         return process.find(self.folder(instance)) is not None
@@ -279,10 +283,7 @@ class QemuMachines:
         self._pay_thaw(folder)
         with self._session(instance, _WAKE_TIMEOUT_S) as qmp:
             status = self._standing.look(folder, qmp)
-            if status == "io-error":
-                qmp.execute("cont")
-                return True
-        if status in ("prelaunch", "shutdown") or folder.restarting.exists():
+        if status in restarting.LEFT or folder.restarting.exists():
             return restarting.settle(folder)
         return False
 

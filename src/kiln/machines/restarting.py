@@ -18,6 +18,8 @@ from kiln.machines.runfolder import RunFolder
 from kiln.machines.runstate import status_of
 
 _ANSWER_TIMEOUT_S = 5.0
+_WAITS_FOR_ROOM = "io-error"
+LEFT = frozenset({"prelaunch", "shutdown", _WAITS_FOR_ROOM})  #: QEMU's words for those that ``settle`` has go on.
 
 log = Journal("kiln.machines")
 
@@ -40,23 +42,26 @@ def complete(folder: RunFolder) -> None:
 
 
 def settle(folder: RunFolder) -> bool:
-    """Have a machine go on that a restart or a start has left standing still; whether it had stood still.
+    """Have a machine go on that a restart, a start or a full disk has left standing still; whether it had stood still.
 
-    A guest that powered off for its restart is restarted. A machine whose guest never began is ended: whether its disks
-    were its own was to be asked before that, and nobody does any more. Nothing happens while somebody changes the
-    machine. Raises MachineMissing, MachineSilent.
+    A guest whose disk had no room tries again, and one that powered off for its restart is restarted. A machine whose
+    guest never began is ended: whether its disks were its own was to be asked before that, and nobody does any more.
+    Nothing happens while somebody changes the machine, nor with a guest between two hosts, which may be whole in both.
+    Raises MachineMissing, MachineSilent.
     """
     with suppress(MachineBusy), folder.held(waits=False):
         if folder.is_between:
             return False
         with open_session(folder.qmp, _ANSWER_TIMEOUT_S) as qmp:
             status = status_of(qmp)
+            stood = status in ("shutdown", _WAITS_FOR_ROOM)
             if status == "shutdown":
                 qmp.execute("system_reset")
+            if stood:
                 qmp.execute("cont")
             if status != "prelaunch":
                 _take_back(folder, qmp)
-                return status == "shutdown"
+                return stood
         folder.note("Its guest had never begun when its start was cut short, so the machine was ended.")
         readiness.end(folder)
         log.warning("machine_ended_before_its_guest_began", instance=folder.instance)

@@ -32,7 +32,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -183,8 +183,7 @@ def take_over(job: Job[MoveFacts]) -> None:
     has = job.ports.machines.variables(instance)  # They came with the guest, and QEMU wrote them as that went on.
 
     def record(tx: Transaction) -> None:
-        variables.keep(tx, job.ports, instance, has)
-        firmware.take(tx, instance, job.ports.host)
+        _take_variables(tx, job.ports, instance, has)
         _finish(tx, job)
 
     job.write(record)
@@ -232,7 +231,8 @@ def receive(ports: Ports, instance: str, make: Make) -> socket.socket | None:
 def end_left(ports: Ports) -> list[str]:
     """End the machines between two hosts that are nobody's any more, or again; returns their instances.
 
-    The guest of one that is the instance's own still, and that stands still since its task was given up, goes on.
+    The guest of one that is the instance's own, and that stands still since its task was given up, goes on: also where
+    it has come to by the row.
     """
     ended = []
     for instance in [one for one in ports.machines.running() if ports.machines.is_between(one)]:
@@ -267,11 +267,21 @@ def _recall_left(ports: Ports, instance: str) -> None:
 
     with suppress(_NotLeft):
         try:
-            ports.machines.recall(instance, may_run)
+            if ports.machines.has_come(instance):
+                _take_over_left(ports, instance, may_run)
+            else:
+                ports.machines.recall(instance, may_run)
         except (MachineError, PoolError) as error:
             log.warning("guest_stands_still", instance=instance, reason=str(error))
         else:
             log.warning("guest_left_standing_goes_on", instance=instance)
+
+
+def _take_over_left(ports: Ports, instance: str, may_run: Callable[[], None]) -> None:
+    """As ``take_over``, of a guest whose task was ended by its rows. Killed before it is recorded, the keeper does."""
+    ports.machines.take_over(instance, may_run, power.chains(ports, instance))
+    has = ports.machines.variables(instance)
+    ports.database.write(lambda tx: _take_variables(tx, ports, instance, has))
 
 
 def _stands_left(tx: Transaction, instance: str, host: str) -> bool:
@@ -342,6 +352,12 @@ def _look_further(tx: Transaction, job: Job[MoveFacts], again: MoveFacts) -> Non
     mark_vpcs_of(tx, job.task.resource)
 
 
+def _take_variables(tx: Transaction, ports: Ports, instance: str, has: str) -> None:
+    """Record that this host has what the firmware of a guest that has come keeps, which goes on here by now."""
+    variables.keep(tx, ports, instance, has)
+    firmware.take(tx, instance, ports.host)
+
+
 def _keep_variables(job: Job[MoveFacts]) -> None:
     """Write down what the guest's firmware keeps by now."""
     packed = job.ports.machines.variables(job.task.resource)
@@ -397,14 +413,15 @@ def _entrance(job: Job[MoveFacts], make: Make, watch: Watch) -> socket.socket | 
         with job.ports.database.read() as tx:
             asked = job.ports.elsewhere.entrance(tx, target, job.task.resource, make)
         deadline = time.monotonic() + _COMES_WITHIN_S
-        while not _is_told(asked):
-            is_late, is_off = time.monotonic() > deadline, watch.is_cancelled()
-            if is_late or is_off:
-                _leave(asked)
-            if is_off:
-                raise GuestStays(_CALLED_OFF)
-            if is_late:
-                raise _refused(target, "no machine came to wait there in time.")
+        with ExitStack() as unless_done:
+            unless_done.callback(_leave, asked)  # Also where the database is away when it is looked whether to go on.
+            while not _is_told(asked):
+                is_late = time.monotonic() > deadline
+                if watch.is_cancelled():
+                    raise GuestStays(_CALLED_OFF)
+                if is_late:
+                    raise _refused(target, "no machine came to wait there in time.")
+            unless_done.pop_all()
         return asked.result()
     except ServiceUnavailableHostSilent as error:
         raise _refused(target, str(error.facts["reason"])) from error

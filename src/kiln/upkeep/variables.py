@@ -40,6 +40,8 @@ class VariablesKeeper:
 
 
 def _keep(ports: Ports, instance: str) -> bool:
+    if ports.machines.has_come(instance):
+        return False  # As it was when it was sent, or older.
     packed = ports.machines.variables(instance)
     if not packed:
         log.warning("firmware_variables_not_kept", instance=instance)
