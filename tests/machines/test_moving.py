@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from dataclasses import replace
 
@@ -9,9 +10,15 @@ import pytest
 
 from kiln.guest.session import open_session
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
+from kiln.pools import locks
+from kiln.pools.errors import VolumeBusy
+from kiln.pools.qcow2 import Qcow2Pool
+from tests.dying import killed_at as dies_at
 from tests.machines.between import (
     Simulated,
+    at,
     begin_to_write,
+    cut_by,
     held_back,
     is_open,
     kill,
@@ -300,6 +307,40 @@ def test_what_qemu_tells_of_an_earlier_move_does_not_count_for_the_next(bare):
 
     assert status(bare.here) == "running"
     assert not marks(bare.here).is_between
+
+
+def test_one_that_qemu_may_let_run_by_itself_keeps_its_disks_when_qemu_has_let_them_go(of_qemu, reachable):
+    """Its host may stand still just then, for so long that the instance is started elsewhere, and ends there."""
+    near, ours = cut_by(of_qemu.there.entrance("i-1"))
+    with dies_at("machines.leaving"):
+        of_qemu.here.migrate("i-1", lambda: near, chains=of_qemu.chains)
+    wait_for(lambda: status(of_qemu.there) == "paused" and not of_qemu.is_written(), within_s=LIMIT_S)
+    pool, third = Qcow2Pool(of_qemu.disks.folder), at(reachable / "third")
+    of_qemu.give(third, "a0")
+
+    with pytest.raises(VolumeBusy, match="may go on elsewhere"):
+        third.start(of_qemu.machine("a0"), lambda: pool.require_sole(["a0"]))
+
+    assert not third.is_running("i-1")
+    ours.shutdown(socket.SHUT_RDWR)
+    wait_for(lambda: status(of_qemu.here) == "running", within_s=LIMIT_S)
+    assert of_qemu.is_written()
+    of_qemu.here.recall("i-1")
+    locks.require_not_kept(of_qemu.disks.path("a0"))
+
+
+def test_one_that_has_left_keeps_nothing_any_more_and_neither_does_one_that_did_not_go(of_qemu):
+    with pytest.raises(MachineRefused, match="No machine waits"):
+        of_qemu.here.migrate("i-1", nowhere, chains=of_qemu.chains)
+    locks.require_not_kept(of_qemu.disks.path("a0"))
+
+    of_qemu.send()
+
+    locks.require_not_kept(of_qemu.disks.path("a0"))
+
+
+def nowhere():
+    raise MachineMissing("No machine waits.")
 
 
 def test_one_that_is_owed_the_end_of_a_restart_is_not_sent(of_qemu):

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from qemu.qmp import ExecuteError
 
+from kiln.ground.bytelocks import take
 from kiln.pools import locks
 from kiln.pools.errors import VolumeBusy, VolumeMissing
+from kiln.pools.guests import KEPT_BYTE
 from kiln.pools.qcow2 import Qcow2Pool
 from tests.pools.patterns import SIZE
 from tests.pools.storage_daemon import start_daemon
@@ -80,3 +82,19 @@ def test_keeps_writers_out_for_a_while(pool, guest, path):
 def test_says_what_is_missing(tmp_path, ask):
     with pytest.raises(VolumeMissing, match="v-gone"):
         ask(tmp_path / "v-gone.qcow2")
+
+
+def test_heeds_what_is_kept_for_who_may_write_again_as_what_is_written(pool, path):
+    with path.open("rb") as kept:
+        take(kept.fileno(), KEPT_BYTE, shared=True)
+
+        assert locks.is_written(path)
+        assert locks.is_open(path)
+        for hold in (locks.hold_still, locks.keep_closed):
+            with pytest.raises(VolumeBusy), hold(path):
+                pass
+        with pytest.raises(VolumeBusy, match="v-a0 is kept"):
+            pool.require_sole(["v-a0"])
+
+    pool.require_sole(["v-a0"])
+    assert not locks.is_open(path)

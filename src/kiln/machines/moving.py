@@ -37,7 +37,7 @@ from typing import Any
 
 from kiln.ground.killpoints import reach
 from kiln.ground.passphrases import within
-from kiln.machines import blocks, process, unlocking
+from kiln.machines import blocks, keeping, process, unlocking
 from kiln.machines.errors import GuestStays, MachineBusy, MachineMissing, MachineRefused, MachineSilent
 from kiln.machines.following import require_no_merge
 from kiln.machines.hearing import flag, mapping, number, text, words
@@ -143,6 +143,7 @@ def send(
             try:
                 _begin(folder, qmp, entrance, chains)
             except (MachineBusy, MachineRefused):
+                keeping.let_go(qmp)
                 folder.leaving.unlink(missing_ok=True)  # Of an earlier try, in which nothing was sent either.
                 raise
     reach("machines.leaving")
@@ -152,6 +153,8 @@ def send(
         why = given_up or words(told.get("error-desc", "")) or f"it was {state}"
         kind = GuestStays if given_up in (_TOO_FAST, _CALLED_OFF) else MachineRefused
         raise kind(f"The guest of {folder.instance} could not be sent: {why}.")
+    with open_session(folder.qmp) as qmp:
+        keeping.let_go(qmp)  # From here on it runs only if it is told to.
     reach("machines.left")
 
 
@@ -199,6 +202,7 @@ def recall(folder: RunFolder, may_run: Callable[[], None] = at_once) -> None:
             qmp.execute("cont")
         reach("machines.goes_on")
         unlocking.forget(qmp)
+        keeping.let_go(qmp)
     folder.leaving.unlink(missing_ok=True)
     reach("machines.recalled")
 
@@ -302,6 +306,7 @@ def _begin(folder: RunFolder, qmp: Session, entrance: Entrance, chains: Sequence
         qmp.execute("migrate-set-parameters", {"max-bandwidth": _BYTES_PER_S, "downtime-limit": _DOWNTIME_MS})
         reach("machines.before_leave")
         folder.mark_leaving()
+        keeping.keep(qmp, chains)
         qmp.hand_over(_DEPARTURE, connection.fileno())
         qmp.execute("migrate", {"uri": f"fd:{_DEPARTURE}"})
 

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from kiln.ground.passphrases import Passphrase
 
+#: Of a volume's file, locked by who may come to write it without asking, though QEMU has let go of its own locks just
+#: now. QEMU looks at those of 100 to 163 and of 200 to 263.
+KEPT_BYTE = 300
 NO_KEYS: Mapping[str, Passphrase] = MappingProxyType({})
 
 

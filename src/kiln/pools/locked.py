@@ -1,6 +1,7 @@
 """A pool whose files a machine locks, for as long as it lives and no longer, so that nobody else writes them.
 
-QEMU locks what it writes, and the kernel lets go of it when that dies.
+QEMU locks what it writes, and the kernel lets go of it when that dies. Where QEMU lets go of it before, as with a guest
+that it sends elsewhere, a lock of Kiln's own stays (``guests.KEPT_BYTE``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,3 @@ class Locked:
 
     def shut_out(self, writers: Collection[str]) -> None:
         """See ``port.Pool``."""
-
-    def require_sole(self, volumes: Collection[str]) -> None:
-        """See ``port.Pool``. Where another had locked them QEMU would not have opened them."""

@@ -371,6 +371,11 @@ class Qcow2Pool(Locked):
         """See ``port.Pool``. Raises VolumeMissing, VolumeBroken."""
         return tuple(self._path(name) for name in self._chain(volume))
 
+    def require_sole(self, volumes: Collection[str]) -> None:
+        """See ``port.Pool``. What another QEMU had locked would not have been opened. Raises VolumeMissing too."""
+        for volume in volumes:
+            locks.require_not_kept(self._path(volume))
+
     def grant(self, volume: str, uid: int | None) -> None:
         """See ``port.Pool``. Raises VolumeMissing, VolumeBroken, ToolFailed when Kiln may not give files away.
 
