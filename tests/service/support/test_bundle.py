@@ -139,8 +139,8 @@ def test_tells_what_a_fault_is_looked_for_by(planted, tmp_path):
     [
         ("there.tar.gz", BackupRefused, "there.tar.gz is there already"),
         ("link.tar.gz", BackupRefused, "link.tar.gz is there already"),
-        ("none/bundle.tar.gz", FileNotFoundError, "none"),
-        ("there.tar.gz/bundle.tar.gz", NotADirectoryError, "there.tar.gz"),
+        ("none/bundle.tar.gz", FileNotFoundError, "/none'$"),
+        ("there.tar.gz/bundle.tar.gz", NotADirectoryError, "there.tar.gz'$"),
         ("/proc/self/bundle.tar.gz", PermissionError, "no file can be made there: '/proc/self'"),
     ],
 )

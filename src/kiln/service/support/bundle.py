@@ -261,7 +261,11 @@ def _require_place(to: Path) -> None:
     """Raise BackupRefused or OSError where a file can't be written: before minutes are spent on what it is to hold."""
     if os.path.lexists(to):
         raise _taken(to)
-    os.stat(os.path.join(to.parent, "."))  # noqa: PTH116, PTH118 - of a Path the dot is lost, which wants a folder.
+    try:
+        os.stat(os.path.join(to.parent, "."))  # noqa: PTH116, PTH118 - of a Path the dot is lost, which wants a folder.
+    except OSError as error:
+        error.filename = str(to.parent)
+        raise
     if not os.access(to.parent, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "no file can be made there", str(to.parent))
 
