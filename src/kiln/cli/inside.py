@@ -23,7 +23,10 @@ MOST_FILE_BYTES = 24 * KiB  #: SendFile takes 32 KB in Base64.
 _BESIDE_S = 150.0
 _FIRST_REST_S, _LONGEST_REST_S = 0.1, 1.0
 _OPEN = ("Pending", "Running", "Stopping")
-_HINT = "`kiln call DescribeCloudAssistantStatus` says in which instances QEMU's guest agent answers."
+_HINT = (
+    "It is QEMU's guest agent that answers, and in a guest that has just been started it does so when that has booted: "
+    "`kiln call DescribeCloudAssistantStatus` says in which instances it does now."
+)
 
 
 def execute(
