@@ -140,8 +140,10 @@ def make_database(server: str, like: str = "template1") -> Iterator[str]:
     """Yields the address of a database of its own on the *server* of that address: empty, or a copy of *like*."""
     name = f"kiln_{os.getpid()}_{next(_NUMBERS)}"  # Several processes may share the server.
     _insist(server, f"CREATE DATABASE {name} TEMPLATE {like}")
-    yield server.replace("/postgres?", f"/{name}?")
-    _insist(server, f"DROP DATABASE {name} WITH (FORCE)")
+    try:
+        yield server.replace("/postgres?", f"/{name}?")
+    finally:
+        _insist(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def name_of(address: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import struct
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from kiln.machines.variables import (
     unpack,
 )
 from tests.machines.disks import a_machine
+from tests.machines.patience import LIMIT_S
 from tests.tools import needs
 from tests.waiting import wait_for
 
@@ -129,6 +131,52 @@ def flash(machines, disks):
     wait_for(lambda: own.read_bytes() != FRESH.read_bytes())
     machines.stop("i-1", force=True)
     return machine, own.read_bytes()
+
+
+#: In a fresh store of OVMF: its first block, all variables, where the firmware notes what it is about to replace, and
+#: where it puts that before it does (OvmfPkg/VarStore.fdf.inc).
+BLOCK, VARIABLES, NOTES, SPARE = 0x1000, 0x40000, 0x41000, 0x42000
+FIRST = 0x64  #: Of the variables, behind both headers.
+
+
+def variable(data):
+    """An authenticated variable, as it stands in the store (MdeModulePkg/Include/Guid/VariableFormat.h)."""
+    name = "Marker\0".encode("utf-16-le")
+    head = struct.pack("<HBxIQ16xIII16s", 0x55AA, 0x3F, 7, 0, 0, len(name), len(data), bytes(range(16)))
+    return head + name + data
+
+
+def cut_short(fresh, data):
+    """What a power cut leaves when the firmware has erased all but the first block, to write what is in its spare.
+
+    By MdeModulePkg/Include/Guid/FaultTolerantWrite.h: bits that are cleared say what is done.
+    """
+    stored = variable(data)
+    content = bytearray(fresh)
+    content[FIRST : FIRST + len(stored)] = stored
+    content[SPARE : SPARE + VARIABLES] = content[:VARIABLES]
+    content[BLOCK:VARIABLES] = b"\xff" * (VARIABLES - BLOCK)
+    begun = struct.pack("<B3x16x4xQQ", 0xFC, 1, 0)
+    in_spare = struct.pack("<B7xQQQq", 0xFD, 0, 0x48, VARIABLES - 0x48, -SPARE)
+    content[NOTES + 32 : NOTES + 32 + len(begun + in_spare)] = begun + in_spare
+    return bytes(content)
+
+
+@pytest.mark.vm
+@pytest.mark.slow_vm
+def test_what_the_firmware_itself_completes_is_left_to_it_and_is_kept(machines, disks, fresh):
+    """Where it has erased the first block too OVMF formats all of it anew, so that is damaged to it as well."""
+    data = bytes(BLOCK) + b"kept before the power cut"
+    own = machines.folder("i-1").firmware_variables
+    own.parent.mkdir(parents=True)
+    own.write_bytes(cut_short(fresh, data))
+    assert data not in own.read_bytes()[:VARIABLES]
+    assert machines.variables("i-1") != ""
+
+    machines.start(a_machine(boot_mode="UEFI", drives=[disks.drive(disks.blank("a0", uid=machines.uid("i-1")), "a")]))
+
+    wait_for(lambda: data in own.read_bytes()[:VARIABLES], within_s=LIMIT_S)
+    assert b"UEFI variables" not in machines.console("i-1")
 
 
 def elsewhere_with(reachable, machine, disks):

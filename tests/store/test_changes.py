@@ -399,7 +399,7 @@ def test_writers_and_listeners_of_many_threads_lose_nothing():
     passing.set()
     passer.join()
 
-    assert len(hub._ears) == 1
+    assert len(hub.ears) == 1
     assert {change.id for change in heard} == {f"{name}-{n}" for name in range(writers) for n in range(each)}
     for name in range(writers):
         own = [change.id for change in heard if change.id.startswith(f"{name}-")]

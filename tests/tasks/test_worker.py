@@ -453,7 +453,7 @@ def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
     """The sweep that would find it comes after an hour: a task of nobody's, the next of its lane, one behind that."""
     done = threading.Semaphore(0)
     duty = Duty(lambda _: done.release(), facts=Facts)
-    others = cloud.ports.database.hub._ears
+    others = cloud.ports.database.hub.ears
     worker = Worker(cloud.ports, {"Test": duty}, unfinished, sweep_seconds=3600.0)
     worker.start()
     try:
@@ -462,7 +462,7 @@ def test_is_told_of_what_comes_and_of_what_may_begin_and_does_not_ask(cloud):
         assert all(done.acquire(timeout=300) for _ in range(4))
     finally:
         worker.stop()
-    assert cloud.ports.database.hub._ears == others
+    assert cloud.ports.database.hub.ears == others
 
 
 def another_claims(cloud: Cloud, task: str) -> None:

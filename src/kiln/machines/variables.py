@@ -4,6 +4,11 @@ They are the firmware's, and so the guest's, who may write anything there: Kiln 
 whether the firmware would take them for its own. That is a firmware volume (PI specification, volume 3, 3.2.1) with a
 store of variables (edk2, MdeModulePkg/Include/Guid/VariableFormat.h), whose headers it checks before all else. What is
 damaged behind those shows in nothing.
+
+A power cut in the midst of a reclaim, in which the firmware writes all of it anew, leaves blocks erased, and what was
+to be in them in a spare area behind. As long as the first block is there OVMF completes that at its next start. Where
+that was erased just then OVMF formats all of it, before it looks at the spare (``InitializeVariableFvHeader``): so it
+was measured with 2022.11, in which the spare was empty then. What is damaged here is what it would throw away.
 """
 
 from __future__ import annotations

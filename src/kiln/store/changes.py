@@ -137,8 +137,8 @@ class Hub:
     """Tells every ear what changed. Used from any thread."""
 
     def __init__(self) -> None:
-        #: Replaced as a whole when somebody comes or goes, so that telling takes no lock.
-        self._ears: tuple[Ear, ...] = ()
+        #: Who is told. Replaced as a whole when somebody comes or goes, so that telling takes no lock.
+        self.ears: tuple[Ear, ...] = ()
         self._coming = threading.Lock()
         self._stripes = [threading.Lock() for _ in range(_STRIPES)]
 
@@ -151,12 +151,12 @@ class Hub:
     def attach(self, ear: Ear) -> None:
         """Tell *ear* what is committed from now on."""
         with self._coming:
-            self._ears = (*self._ears, ear)
+            self.ears = (*self.ears, ear)
 
     def forget(self, ear: Ear) -> None:
         """Tell *ear* no more."""
         with self._coming:
-            self._ears = tuple(one for one in self._ears if one is not ear)
+            self.ears = tuple(one for one in self.ears if one is not ear)
 
     def tell(self, changes: Sequence[Change]) -> None:
         """Tell what a transaction changed; for the database alone, after the commit and in the order of commits."""
@@ -164,7 +164,7 @@ class Hub:
 
     def tell_all_but(self, teller: Ear | None, changes: Sequence[Change]) -> None:
         """Tell what another process has changed, of which *teller* knows."""
-        for ear in self._ears:
+        for ear in self.ears:
             try:
                 if ear is not teller:
                     ear.put(changes)
@@ -174,7 +174,7 @@ class Hub:
 
     def miss(self) -> None:
         """Have every listener look at all again: what another process has told was lost."""
-        for ear in self._ears:
+        for ear in self.ears:
             if isinstance(ear, Listener):
                 ear.miss()
 

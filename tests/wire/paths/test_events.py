@@ -47,7 +47,7 @@ def add_image(site: Served, account: str = ACCOUNT, status: str = "Creating") ->
 
 def listeners(site: Served) -> int:
     """How many listen, but for what listens from a Kiln's first moment to its last."""
-    return sum(ear is not site.cloud.ports.terminals for ear in site.cloud.ports.database.hub._ears)
+    return sum(ear is not site.cloud.ports.terminals for ear in site.cloud.ports.database.hub.ears)
 
 
 def test_tells_what_changes_in_the_order_in_which_it_did(site):
