@@ -40,8 +40,8 @@ def drain(deployed, kiln, *words):
 
 def goes_on(deployed, instance):
     """See that its guest writes on, and has it end; the last that it wrote."""
-    sent = int(ask(deployed, instance, "seq"))
-    wait_for(lambda: int(ask(deployed, instance, "seq")) > sent + 3, within_s=300)
+    sent = int(wait_for(lambda: ask(deployed, instance, "seq")))
+    wait_for(lambda: int(ask(deployed, instance, "seq") or 0) > sent + 3, within_s=300)
     last = ask(deployed, instance, "seq stop", "seq")
     assert ask(deployed, instance, "read /data0/note") == "kept"
     return last.strip()

@@ -87,8 +87,8 @@ def test_a_host_is_emptied_while_its_guests_run(deployed, guest_image):  # noqa:
 
     assert (drained.returncode, deployed.host_of(goes)) == (0, "two"), drained.stdout + drained.stderr
     assert f"{goes} is Running on two" in drained.stdout.splitlines()
-    sent = int(ask(deployed, goes, "seq"))
-    wait_for(lambda: int(ask(deployed, goes, "seq")) > sent + 3, within_s=300)
+    sent = int(wait_for(lambda: ask(deployed, goes, "seq")))
+    wait_for(lambda: int(ask(deployed, goes, "seq") or 0) > sent + 3, within_s=300)
     last = ask(deployed, goes, "seq stop", "seq")
     assert ask(deployed, goes, "run cat /run/mark").strip() == "here"
     assert ask(deployed, goes, "read /data0/note") == "before"

@@ -245,7 +245,7 @@ def begin_to_write(machines):
 def still_writing(machines, sent=None):
     """A conversation with that guest once it has written on, beyond *sent* or what it says first, and has the note."""
     with open_session(machines.folder("i-1").console) as session:
-        sent = int(session.ask("seq")) if sent is None else sent
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
+        sent = int(wait_for(lambda: session.ask("seq"))) if sent is None else sent
+        wait_for(lambda: int(session.ask("seq") or 0) > sent + 3, within_s=300)
         assert session.ask("read /data0/kept") == "before"
         yield session

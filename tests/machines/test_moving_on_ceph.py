@@ -162,8 +162,8 @@ def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, 
 
     assert not two.here.is_running("i-1")
     with open_session(two.there.folder("i-1").console) as session:
-        sent = int(session.ask("seq"))
-        wait_for(lambda: int(session.ask("seq")) > sent + 3, within_s=300)
+        sent = int(wait_for(lambda: session.ask("seq")))
+        wait_for(lambda: int(session.ask("seq") or 0) > sent + 3, within_s=300)
         last = session.ask("seq stop")
         assert session.ask("read /data0/kept") == "before"
         assert session.ask("run dd if=/dev/vda bs=512 skip=1 count=1 2>/dev/null").strip() == last

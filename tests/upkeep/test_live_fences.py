@@ -21,7 +21,7 @@ from kiln.upkeep.lost_hosts import end_given_up
 from tests.dying import killed_at
 from tests.store.test_hosts import come
 from tests.upkeep.hosts import LITTLE, Two
-from tests.upkeep.test_live import going, lose, runs_in, stays
+from tests.upkeep.test_live import come_whole, going, lose, runs_in, stays
 
 #: Those between which somebody is shut out, or may be.
 POINTS = (
@@ -320,3 +320,18 @@ def test_one_that_was_left_standing_still_goes_on_once_it_has_its_disks_alone(tw
     end_left(two.ports_of("one"))
 
     assert (runs_in(two, instance), two.writes()) == (["one"], {"one"})
+
+
+def test_one_whose_task_nobody_understands_goes_on_where_it_has_come_once_it_has_its_disks_alone(two):
+    """Who else has them is not known then, so it is waited for: the host that it left ends what is there."""
+    instance = come_whole(two, "facts of a newer version")
+    two.be("two")
+    two.cloud.settle()
+    end_left(two.ports_of("two"))
+    assert runs_in(two, instance) == []
+
+    for name in ("one", "two"):
+        end_left(two.ports_of(name))
+
+    assert (two.where(instance), runs_in(two, instance)) == (("Running", "two", ["two"]), ["two"])
+    assert two.writes() == {"two"}
