@@ -18,6 +18,7 @@ from tests.wire.raw import target_of
 from torment.campaign import Place, Verdict
 from torment.sections import clocks, files, forged, hosts, http, pages, spelling, steps
 from torment.simulated.life import Life, Stock
+from torment.simulated.moves import Moves
 
 
 @pytest.fixture
@@ -132,6 +133,15 @@ def test_hosts_notice_a_machine_that_was_given_up_and_runs_on(place, monkeypatch
 
 
 @pytest.mark.slow
+def test_hosts_notice_a_machine_that_a_guest_has_left_and_nobody_ends(place, monkeypatch):
+    monkeypatch.setattr("torment.simulated.life.end_left", lambda _: [])
+
+    lives = hosts.run(replace(place, tries=60))
+
+    assert any(life.verdict is Verdict.LOST and life.subject.startswith("Moves") for life in lives)
+
+
+@pytest.mark.slow
 def test_hosts_notice_a_task_without_end(place, monkeypatch):
     monkeypatch.setattr("torment.simulated.hosts.Host.work", lambda _: False)
 
@@ -139,11 +149,12 @@ def test_hosts_notice_a_task_without_end(place, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_life_is_the_same_again(place):
-    stock = Stock.lay_out(place.folder)
+@pytest.mark.parametrize("kind", [Life, Moves])
+def test_a_life_is_the_same_again(place, kind):
+    stock = Stock.lay_out(place.folder, kind.holds)
     lives = []
     for folder in ("one", "two"):
-        life = Life(stock, place.folder.with_name(folder), random.Random(3))
+        life = kind(stock, place.folder.with_name(folder), random.Random(3))
         life.run()
         life.close()
         lives.append((life.told, life.time.now))

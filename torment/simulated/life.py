@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ ASKED = 5  #: Calls of each caller.
 
 _BYTES = ([[11, 12, 0, 13], [21, 0, 22, 23]], [[51, 52, 53, 54]])  #: Of the disks of the two instances there are.
 _WRITES = 1 / 25  #: How often a guest writes at a step, if it can.
-_FAULT = 1 / 12  #: How often something goes wrong at a step.
+_COMES = 1 / 12  #: How often a host that is heard of again says so.
 _MOST_STEPS = 20_000
 _HALF = 0.5
 _MINUTE = 60.0
@@ -57,23 +57,24 @@ _GRACE_S = 60.0  #: After which a host that is silent is given up.
 
 @dataclass
 class Stock:
-    """Where a life begins: a folder with two instances, which is copied for each."""
+    """Where a life begins: a folder with some instances, which is copied for each."""
 
     folder: Path
     instances: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def lay_out(cls, folder: Path) -> Stock:
-        """Make it in *folder*."""
+    def lay_out(cls, folder: Path, what: Sequence[Sequence[checks.Bytes]]) -> Stock:
+        """Make it in *folder*, with instances whose disks hold that."""
         database = open_sqlite(folder / "kiln.sqlite")
         try:
             schema.create(database)
             cloud = make_cloud(folder, database)
-            made = [an_instance_with(cloud, *blocks) for blocks in _BYTES]
+            made = [an_instance_with(cloud, *blocks) for blocks in what]
             cast("Qcow2Pool", cloud.ports.pool).put_away()
         finally:
             database.close()
-        return cls(folder, made)
+        # By their IDs, where they are alike: what is done by the order of IDs is the same in each life of a seed.
+        return cls(folder, sorted(made, key=lambda one: (-len(one["disks"]), one["instance"])))
 
 
 @dataclass
@@ -141,8 +142,10 @@ class Caller:
 class Life:
     """See the module's docstring."""
 
-    asks = ("image", "image", "look", "delete", "snapshot", "start", "start", "stop")
-    fares_ill = ("dies", "is held", "is held", "is cut off", "has its clock set")
+    asks: tuple[str, ...] = ("image", "image", "look", "delete", "snapshot", "start", "start", "stop")
+    holds: Sequence[Sequence[checks.Bytes]] = _BYTES  #: The bytes of each disk of each instance that there is.
+    fault = 1 / 12  #: How often something goes wrong at a step.
+    fares_ill: tuple[str, ...] = ("dies", "is held", "is held", "is cut off", "has its clock set")
 
     def __init__(self, stock: Stock, folder: Path, chance: random.Random) -> None:
         subprocess.run(["cp", "-a", stock.folder, folder], check=True)
@@ -194,7 +197,7 @@ class Life:
     # ---- one step
 
     def _step(self) -> None:
-        if self._chance.random() < _FAULT:
+        if self._chance.random() < self.fault:
             self._go_wrong()
         if self._chance.random() < _WRITES:
             self._write(self._chance.choice(self._guests))
@@ -222,10 +225,10 @@ class Life:
         """Have a host that has nothing to do begin something; whether it does."""
         kind = self._chance.choice(("task", "task", "call", "sweep", "watch"))
         if kind == "watch" and not host.does("watches"):
-            host.begin("watches", lambda: self._watch(host.cloud.ports))
+            host.begin("watches", lambda: self.keep_machines(host.cloud.ports))
             return True
         if kind == "sweep" and host is self._sweeper and not host.does("sweeps"):
-            host.begin("sweeps", lambda: sweep(host.cloud.ports))
+            host.begin("sweeps", lambda: self.sweep(host.cloud.ports))
             return True
         waiting = [caller for caller in self._callers if caller.waits_for is None and not caller.is_done]
         if kind == "call" and waiting:
@@ -237,9 +240,14 @@ class Life:
             return False
 
     @staticmethod
-    def _watch(ports: Ports) -> None:
+    def keep_machines(ports: Ports) -> None:
+        """What a host does for its machines again and again."""
         watch(ports)
         end_left(ports)
+
+    def sweep(self, ports: Ports) -> None:
+        """What one host does for all again and again."""
+        sweep(ports)
 
     def _hear(self) -> None:
         for host in self.hosts:
@@ -267,7 +275,7 @@ class Life:
         heard = [host for host in self.hosts if host.is_awake and not host.is_cut]
         for host in self.hosts:
             if host in heard:
-                if self.time.now > host.seen_at + _GRACE_S and self._chance.random() < _FAULT:
+                if self.time.now > host.seen_at + _GRACE_S and self._chance.random() < _COMES:
                     host.come()
                     host.seen_at = self.time.now
                 elif self.time.now <= host.seen_at + _GRACE_S:
@@ -389,11 +397,15 @@ class Life:
                 continue
             if not self.hosts[0].cloud.open_tasks():
                 for host in self.hosts:
-                    self._watch(host.cloud.ports)
+                    self.keep_machines(host.cloud.ports)
                 self._require_whole()
                 return
-            self.time.now += 5.0
+            self._pass_time()
         raise Lost(f"tasks without end: {self.hosts[0].cloud.open_tasks()}")
+
+    def _pass_time(self) -> None:
+        """What happens while nobody has anything to do."""
+        self.time.now += 5.0
 
     def _judge(self) -> None:
         cloud = self.hosts[0].cloud

@@ -24,7 +24,7 @@ from kiln.machines.none import NoMachines
 from kiln.machines.port import Chain, Check, GoesOn, Machine, Make, at_once, to_the_end
 
 _STILL_S = 60.0  #: As ``kiln.machines.moving.STILL_S``.
-_PIECES = 3  #: In which a guest's memory goes; between two of them all else may happen.
+_PIECES = 6  #: In which a guest's memory goes; between two of them all else may happen.
 _LOOKS_AGAIN_S = 5.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from kiln.calls.call import Ports
 from kiln.ground.journal import Journal
@@ -21,15 +22,15 @@ class RoomWatch:
     It is remembered here since when each waits, by a clock that nobody sets; whoever has this duty next counts anew.
     """
 
-    def __init__(self, wait_s: float = WAIT_S) -> None:
-        self._wait_s = wait_s
+    def __init__(self, wait_s: float = WAIT_S, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wait_s, self._steady = wait_s, steady
         self._since: dict[str, float] = {}
 
     def __call__(self, ports: Ports) -> list[str]:
         """Returns the tasks that have waited for long enough."""
         if ports.is_alone:
             return []
-        now = time.monotonic()
+        now = self._steady()
         with ports.database.read() as tx:
             waiting = room.waiting(tx)
         self._since = {task: self._since.get(task, now) for task in waiting}
