@@ -303,6 +303,22 @@ def test_says_when_a_key_cannot_be_sent():
     assert "KILN_ACCESS_KEY_ID is 'id\\nid'" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KILN_ACCESS_KEY_SECRET", "secret\udcff"),
+        ("KILN_ENDPOINT", "http://kiln\udcff:9"),
+        ("KILN_ENDPOINT", "http://窯:9"),
+    ],
+)
+def test_says_which_setting_has_letters_that_cannot_be_sent(name, value):
+    result = said("image", "list", **{"KILN_ENDPOINT": "http://127.0.0.1:9", name: value})
+
+    assert result.exit_code == exits.SETTINGS.number
+    assert name in result.stderr
+    assert "secret\udcff" not in result.stderr
+
+
 def test_says_when_nothing_answers():
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -330,6 +346,10 @@ def test_says_when_nothing_answers():
         ("call", "NoSuchAction"),
         ("call", "CreateImage", "RegionId"),
         ("call", "CreateImage", "Imagename=web"),
+        ("call", "CreateImage", "ImageName=web", "ImageName=other"),
+        ("call", "CreateImage", "ImageName=a\udcff"),
+        ("image", "list", "--name", "a\udcff"),
+        ("image", "list", "--region", "a\udcff"),
     ],
     ids=" ".join,
 )

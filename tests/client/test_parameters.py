@@ -84,6 +84,13 @@ def test_spells_flat_names(given, flat):
         ({"SystemDisk": "40"}, "give SystemDisk.Size"),
         ({"ImageName": b"web"}, "bytes cannot be spelled"),
         ({"Tag": [{"Key": "a"}], "Tag.1.Key": "b"}, "Tag.1.Key is given twice"),
+        ({"ImageName": "a\udcff"}, r"'a\\udcff' is no UTF-8"),
+        ({"InstanceIds": ["i-1", "a\udcff"]}, "is no UTF-8"),
+        ({"InstanceIds": '["a\udcff"]'}, "is no UTF-8"),
+        ({"Status": ["a\udcff"]}, "is no UTF-8"),
+        ({"Tag": [{"Key": "a\udcff"}]}, "is no UTF-8"),
+        ({"Tag": '[{"Key": "a\udcff"}]'}, "is no UTF-8"),
+        ({"SecurityGroupIds": ["a\udcff"]}, "is no UTF-8"),
     ],
 )
 def test_refuses_what_the_catalogue_does_not_know(given, words):

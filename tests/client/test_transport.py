@@ -124,7 +124,9 @@ def test_says_when_nothing_answers():
     assert not raised.value.was_sent
 
 
-@pytest.mark.parametrize("endpoint", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://127.0.0.1/path"])
+@pytest.mark.parametrize(
+    "endpoint", ["ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://127.0.0.1/path", "http://窯:9"]
+)
 def test_refuses_an_endpoint_that_is_no_address(endpoint):
     with pytest.raises(EndpointRefused):
         Transport(endpoint)

@@ -44,6 +44,8 @@ def open_client(region: str | None = None, endpoint: str | None = None) -> Itera
         raise Refusal(f"{', '.join(missing)} {are} not set", exits.SETTINGS, ADVICE)
     if not all(" " < c <= "~" for c in key_id):
         raise Refusal(f"{KEY_ID[0]} is {key_id!r}, and an AccessKey ID has no such characters", exits.SETTINGS, ADVICE)
+    if not all(" " < c <= "~" for c in key_secret):
+        raise Refusal(f"{KEY_SECRET[0]} has characters that no secret has", exits.SETTINGS, ADVICE)
     with closing(Client(endpoint, key_id, key_secret, region or _find(REGION))) as client:
         yield client
 

@@ -203,9 +203,9 @@ class Client:
         if action not in self.catalogue:
             raise ParameterRefused(f"there is no action {action}")
         declared = self.catalogue.action(action)
+        if self.region and given.get("RegionId") is None and declared.parameter("RegionId") is not None:
+            given = {**given, "RegionId": self.region}
         flat = flatten(declared, given)
-        if self.region and declared.parameter("RegionId") is not None:
-            flat.setdefault("RegionId", self.region)
         if declared.is_idempotent:
             flat.setdefault("ClientToken", str(uuid.uuid4()))
         return declared, flat

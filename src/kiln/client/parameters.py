@@ -75,7 +75,7 @@ def _spell(part: Part, name: str, value: Any) -> Iterator[tuple[str, str]]:
     if part.packed:
         yield name, _pack(part, value)
     elif (is_list or part.parts) and _is_json(value):
-        yield name, value
+        yield name, _text(value)
     elif is_list:
         yield from _spell_list(part, name, value)
     elif isinstance(value, Mapping):
@@ -109,7 +109,8 @@ def _pack(part: Part, value: Any) -> str:
     """A list as one string; text is taken for a list that is packed already."""
     if not isinstance(value, list | tuple):
         return _text(value)
-    return json.dumps(list(value)) if part.packed == "json" else ",".join(map(_text, value))
+    words = [_text(one) if isinstance(one, str) else one for one in value]
+    return json.dumps(words) if part.packed == "json" else ",".join(map(_text, words))
 
 
 def _is_json(value: Any) -> bool:
@@ -123,6 +124,17 @@ def _is_json(value: Any) -> bool:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, str) and not _is_utf8(value):
+        raise ParameterRefused(f"{value!r} is no UTF-8")
     if isinstance(value, str | int | float):
         return str(value)
     raise ParameterRefused(f"a value of type {type(value).__name__} cannot be spelled here")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether *text* can be sent: what a shell gave that is no UTF-8 has halves of letters in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

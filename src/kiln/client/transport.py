@@ -54,6 +54,8 @@ class Transport:
             raise EndpointRefused(f"{endpoint!r} has no valid port") from None
         if address.scheme not in ("http", "https") or not address.hostname or address.path.strip("/"):
             raise EndpointRefused(f"{endpoint!r} is not of the form http://HOST:PORT")
+        if not address.netloc.isascii():
+            raise EndpointRefused(f"{endpoint!r} names a host by letters that are not ASCII")
         self.endpoint = f"{address.scheme}://{address.netloc}"
         self.host = address.netloc.rpartition("@")[2]
         self._is_tls = address.scheme == "https"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -71,7 +71,7 @@ def call(
             _show(line, room, indent)
     else:
         with open_client(region) as client:
-            output.show_json(client.call(action, dict(map(_pair, parameters or ()))))
+            output.show_json(client.call(action, _pairs(parameters or ())))
 
 
 def _show(line: str, room: int, indent: int) -> None:
@@ -113,6 +113,14 @@ def _describe(part: Part, under: str) -> Iterator[tuple[str, int]]:
     doc = f"{part.doc} Has no effect: {part.no_effect}" if part.no_effect else part.doc
     if doc:
         yield f"      {doc}", 6
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for name, value in map(_pair, texts):
+        if pairs.setdefault(name, value) != value:
+            raise typer.BadParameter(f"{name} is given twice with different values")
+    return pairs
 
 
 def _pair(text: str) -> tuple[str, str]:
