@@ -95,6 +95,20 @@ class TestGoingBack:
         disk_holds(cloud, after.id, [0])
         assert cloud.ports.pool.parent(after.volume) is None
 
+    def test_empties_a_blank_disk_that_is_where_the_images_was(self, cloud, image):
+        added = {"DataDisk.1.Size": 20, "DataDisk.1.Device": "/dev/xvdc"}
+        instance = an_instance_of(cloud, image, more=added)
+        blank = data_of(cloud, instance, "/dev/xvdc")
+        for disk in (data_of(cloud, instance), blank):
+            cloud.call("DetachDisk", InstanceId=instance, DiskId=disk.id)
+            cloud.settle()
+        cloud.call("AttachDisk", InstanceId=instance, DiskId=blank.id, Device="/dev/xvdb")
+        cloud.settle()
+
+        after = back(cloud, the(cloud, disks, id=blank.id))
+
+        disk_holds(cloud, after.id, [0])
+
     def test_puts_the_disks_of_a_shared_image_back_to_it(self, cloud, image):
         cloud.call("ModifyImageSharePermission", {"AddAccount.1": OTHER}, ImageId=image)
         instance = an_instance_of(cloud, image, account=OTHER)
@@ -103,6 +117,19 @@ class TestGoingBack:
             cloud.call("ReInitDisk", DiskId=disk.id, account=OTHER)
             cloud.settle()
             disk_holds(cloud, disk.id, held)
+
+    def test_puts_a_disk_of_a_shared_image_back_to_it_wherever_it_is_attached(self, cloud, image):
+        cloud.call("ModifyImageSharePermission", {"AddAccount.1": OTHER}, ImageId=image)
+        instance = an_instance_of(cloud, image, account=OTHER)
+        disk = data_of(cloud, instance)
+        for action, more in (("DetachDisk", {}), ("AttachDisk", {"Device": "/dev/xvdc"})):
+            cloud.call(action, more, InstanceId=instance, DiskId=disk.id, account=OTHER)
+            cloud.settle()
+
+        cloud.call("ReInitDisk", DiskId=disk.id, account=OTHER)
+        cloud.settle()
+
+        disk_holds(cloud, disk.id, DATA)
 
     def test_keeps_the_size_to_which_it_has_grown_and_its_snapshots(self, cloud, instance):
         disk = data_of(cloud, instance)

@@ -47,6 +47,7 @@ from kiln.store.images import ImageDisk, disks_of
 from kiln.store.instances import Instance, instances
 from kiln.store.snapshots import Snapshot, snapshots
 from kiln.store.tasks import append, new_task
+from kiln.store.volumes import volumes
 
 _START = "StartInstance"  #: Whose carry_out starts the instance.
 
@@ -197,15 +198,21 @@ def _snapshot_of(call: Call, disk: ImageDisk) -> Snapshot:
 
 
 def _of_anothers_image(call: Call, disk: Disk, instance: Instance) -> Snapshot | None:
-    """Of which snapshot a disk is that came with an image of another account's: its row does not tell it."""
-    if disk.created_at != instance.created_at:
-        return None
+    """Of which snapshot a disk is that came with an image of another account's: its row does not tell it.
+
+    What the disk stands on does, wherever it is attached by now; one that was blank stands on no layer of the image.
+    """
     try:
         made_of = _disks_of_image(call, disk.region, instance.image)
     except OperationDeniedSourceImage:
         return None
-    twin = next((one for one in made_of if one.device == disk.device and one.snapshot), None)
-    return None if twin is None else _snapshot_of(call, twin)
+    named = snapshots.among(call.tx, "id", [one.snapshot for one in made_of if one.snapshot])
+    by_layer = {snapshot.volume: snapshot for snapshot in named}
+    below = disk.volume
+    while below is not None and below not in by_layer:
+        row = volumes.find(call.tx, id=below)
+        below = None if row is None else row.parent
+    return None if below is None else by_layer[below]
 
 
 def _begin_anew(tx: Transaction, facts: Facts) -> None:
