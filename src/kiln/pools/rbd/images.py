@@ -18,6 +18,7 @@ from kiln.ground.killpoints import reach
 from kiln.ground.values import dataclass
 from kiln.pools.errors import VolumeBusy, VolumeMissing
 from kiln.pools.rbd.cluster import Cluster
+from kiln.pools.rbd.removals import Removals
 
 log = Journal("kiln.pools")
 
@@ -52,6 +53,11 @@ class Images:
         self._kilns = kilns  #: The clients that are Kilns, of which none is a machine.
         self._lock = threading.Lock()
         self._making: set[tuple[str, str]] = set()
+        self._removals = Removals(cluster.address)
+
+    def close(self) -> None:
+        """End what removes images, until one is removed again."""
+        self._removals.close()
 
     @contextlib.contextmanager
     def draft(self, volume: str) -> Iterator[str]:
@@ -257,20 +263,9 @@ class Images:
 
         Idempotent. Raises VolumeBusy while a client has it open.
         """
-        rbd = self._cluster.rbd
         reach("rbd.remove.before")
-        try:
-            with self._cluster.telling() as ioctx:
-                self._cluster.images.remove(ioctx, image)
-        except rbd.ImageNotFound:
-            pass
-        except Exception as error:
-            cause = error.__cause__
-            if isinstance(cause, rbd.ImageHasSnapshots):
-                return False
-            if isinstance(cause, rbd.ImageBusy):
-                raise VolumeBusy(f"{image} is open") from error
-            raise
+        if not self._removals.remove(image):
+            return False
         reach("rbd.image.removed")
         return True
 

@@ -80,6 +80,7 @@ class RbdPool:
     def close(self) -> None:
         """Give the connection to Ceph back."""
         self.put_away()
+        self._images.close()
         self._cluster.close()
 
     def make_known(self) -> None:

@@ -1,0 +1,155 @@
+"""Images are removed by a process that may end, and what ended is begun again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from kiln.pools.errors import PoolOutOfReach, ToolFailed
+from kiln.pools.rbd.cluster import Cluster
+from kiln.pools.rbd.entrances import Address
+from kiln.pools.rbd.images import Images
+from kiln.pools.rbd.removals import Removals
+from tests.ceph import POOL
+from tests.pools.kills import in_child
+from tests.waiting import wait_for
+
+SIZE = 1 << 20
+
+
+@pytest.fixture
+def address(ceph, tmp_path):
+    return Address(pool=POOL, namespace=f"of-{tmp_path.name}"[:40], configuration=ceph.configuration)
+
+
+@pytest.fixture
+def images(address):
+    """Those of a namespace of its own: two, which are blank."""
+    cluster = Cluster(address)
+    made = Images(cluster, set)
+    for name in ("one", "two"):
+        made.create(name, SIZE)
+    yield made
+    made.close()
+    cluster.close()
+
+
+@pytest.fixture
+def removals(address):
+    made = Removals(address)
+    yield made
+    made.close()
+
+
+def removers():
+    """The processes of this one that remove images."""
+    everyone = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
+    return sorted(one for one in everyone if is_ours(one) and removes(one))
+
+
+def is_ours(process):
+    """Whether it is a child of this process."""
+    return told_of(process, "stat").rpartition(")")[2].split()[1:2] == [str(os.getpid())]
+
+
+def removes(process):
+    """Whether it removes images still: one that has ended has no words any more."""
+    return "kiln.pools.rbd.removal_child" in told_of(process, "cmdline").split("\0")
+
+
+def told_of(process, what):
+    try:
+        return Path(f"/proc/{process}/{what}").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@pytest.mark.ceph
+def test_an_image_goes_though_the_process_ends_that_was_asked_to_remove_it(images, removals):
+    assert removals.remove("one")
+    (first,) = removers()
+    os.kill(first, signal.SIGSTOP)
+    outcome = []
+    asked = threading.Thread(target=lambda: outcome.append(removals.remove("two")))
+    asked.start()
+    os.kill(first, signal.SIGKILL)
+    asked.join()
+
+    assert outcome == [True]
+    assert images.names() == []
+    (second,) = removers()
+    assert second != first
+
+
+@pytest.mark.ceph
+def test_the_next_image_goes_though_the_process_ended_in_between(images, removals):
+    removals.remove("one")
+    (first,) = removers()
+    os.kill(first, signal.SIGKILL)
+
+    assert removals.remove("two")
+
+    assert images.names() == []
+
+
+@pytest.mark.ceph
+def test_who_is_forked_has_a_process_of_its_own_for_it(images, removals):
+    removals.remove("one")
+    before = removers()
+
+    assert in_child(lambda: removals.remove("two") or os._exit(2)) == 0
+
+    assert images.names() == []
+    assert removals.remove("two")  # That it is gone.
+    assert removers() == before
+
+
+@pytest.mark.ceph
+def test_nothing_is_left_of_it_when_it_is_closed(images, removals):
+    removals.remove("one")
+    assert len(removers()) == 1
+
+    removals.close()
+
+    assert removers() == []
+    assert removals.remove("two")
+
+
+@pytest.mark.ceph
+def test_it_ends_with_the_process_that_asked(images, address, tmp_path):
+    def ask():
+        asked = Removals(address)
+        asked.remove("one")
+        (first,) = removers()
+        (tmp_path / "pid").write_text(str(first))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_child(ask) == signal.SIGKILL
+
+    it = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not removes(it))
+
+
+@pytest.mark.ceph
+def test_tells_why_there_is_no_way_to_the_pool(tmp_path):
+    removals = Removals(Address(pool=POOL, configuration=tmp_path / "none"))
+
+    with pytest.raises(PoolOutOfReach, match="cannot be read"):
+        removals.remove("one")
+
+    removals.close()
+
+
+def test_gives_up_where_no_process_lives_that_could_do_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # Where no Python begins.
+    removals = Removals(Address(pool=POOL))
+
+    with pytest.raises(ToolFailed, match="what was to remove one ended with 1") as raised:
+        removals.remove("one")
+
+    assert raised.value.status == 1
+    assert removers() == []
