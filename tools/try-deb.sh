@@ -48,6 +48,13 @@ apt-get -qq update
 apt-get -qq install -y --no-install-recommends "$package" curl >/tmp/apt 2>&1 || { tail -n 30 /tmp/apt >&2 && die apt-get; }
 kiln --version
 kiln doctor --machines none || die doctor
+# Ctrl-C while the interpreter begins: it ends quietly.
+mkdir /tmp/interrupting
+echo 'import signal; signal.raise_signal(signal.SIGINT)' >/tmp/interrupting/sitecustomize.py
+code=0
+said=$(PYTHONPATH=/tmp/interrupting env --default-signal=INT kiln --version 2>&1) || code=$?
+[ "$code $said" = '130 ' ] || die "interrupted, it ends with $code: $said"
+rm -r /tmp/interrupting
 for file in /lib/systemd/system/kiln.service /lib/systemd/system/kiln@.service /usr/share/man/man1/kiln.1.gz \
     /usr/share/man/man1/kiln-image.1.gz \
     /usr/share/bash-completion/completions/kiln /usr/share/zsh/vendor-completions/_kiln \
