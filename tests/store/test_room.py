@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from kiln.declare.states import InstanceStatus
-from kiln.store import hosts, room, tasks, workers
+from kiln.store import claiming, hosts, room, workers
 from kiln.store.hosts import ANY_ROOM, NOTHING, Room, Share
 from kiln.store.workers import SILENT_S, Member
 from tests.stock import an_instance
+from tests.store.task_rows import a_task
 from tests.store.test_hosts import come
-from tests.store.test_tasks import a_task
 from tests.store.test_workers import be_silent
 
 SMALL = Room(cpus=1, memory_mib=1024)
@@ -27,7 +27,7 @@ def left(database, host="one", owner="w-1", but=""):
 
 def claim(database, left, host="one", owner="w-1", leaves=lambda _, __: False):
     share = Share(left, leaves)
-    return [one.id for one in database.write(lambda tx: tasks.claim(tx, owner, 100.0, 10, host, share=share))]
+    return [one.id for one in database.write(lambda tx: claiming.claim(tx, owner, 100.0, 10, host, share=share))]
 
 
 def a_start(database, **changes):

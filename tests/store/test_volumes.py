@@ -10,7 +10,7 @@ from kiln.store.volumes import Volume, bypassable, chain, heads_deeper_than, is_
 from tests.clouds import make_cloud
 from tests.stock import a_disk, a_snapshot
 from tests.store.steps import counted_steps
-from tests.store.test_tasks import a_task
+from tests.store.task_rows import a_task
 
 
 def a_chain(cloud, length):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from kiln.declare.facts import NoFacts
-from kiln.store import tasks, workers
+from kiln.store import claiming, tasks, workers
 from kiln.store.hosts import Room
 from kiln.store.lanes import before_in_lane
 from kiln.store.workers import SEEN, SILENT_S, Member
@@ -109,7 +109,7 @@ def test_leases_are_told_by_the_servers_clock_whatever_a_hosts_says(postgresql_o
     ahead = time.time() + 3600
 
     def claim(tx):
-        return tasks.claim(tx, "other", postgresql_opened.time_of_leases(tx, ahead))
+        return claiming.claim(tx, "other", postgresql_opened.time_of_leases(tx, ahead))
 
     assert postgresql_opened.write(claim) == []
     postgresql_opened.write(lambda tx: tasks.give_back(tx, "somebody"))

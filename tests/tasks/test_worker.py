@@ -25,7 +25,7 @@ from kiln.machines.errors import (
 )
 from kiln.operations.errors.launches import ServiceUnavailableNoMachine
 from kiln.pools.errors import PoolClosed, PoolFull, VolumeBroken, VolumeMissing
-from kiln.store import tasks, workers
+from kiln.store import tasks, transfers, workers
 from kiln.store.errors import DatabaseBusy, DatabaseDown
 from kiln.store.hosts import Room
 from kiln.store.workers import Member
@@ -35,7 +35,7 @@ from tests.clouds import Cloud, make_cloud
 from tests.operations.disks.watched import run
 from tests.service.measured import measured
 from tests.stock import an_instance
-from tests.store.test_tasks import a_task
+from tests.store.task_rows import a_task
 
 
 @facts()
@@ -86,7 +86,7 @@ def test_begins_no_transfer_with_the_room_that_is_kept_for_deleting(cloud, monke
     """An import that an earlier run had left used it up on a full disk, and nothing could be deleted any more."""
     seen = []
     with_duty(cloud, lambda job: seen.append(job.task.id))
-    lane, _ = tasks.transfer_lanes(cloud.account)
+    lane, _ = transfers.transfer_lanes(cloud.account)
     transfer, behind, other = enqueue(cloud, lane=lane), enqueue(cloud, lane=lane), enqueue(cloud)
     database = cloud.ports.database
 

@@ -10,7 +10,7 @@ from kiln.calls.call import NotYet
 from kiln.declare.facts import facts
 from kiln.ground import clock as clocks
 from kiln.ground.clock import StepWatch
-from kiln.store import tasks
+from kiln.store import claiming, tasks
 from kiln.tasks.worker import Duty, Worker
 from kiln.upkeep import unfinished
 from kiln.upkeep.keeper import Chore, Keeper
@@ -65,11 +65,11 @@ def test_what_was_postponed_is_tried_again(cloud, steps):
 @pytest.mark.parametrize("steps", STEPS)
 def test_a_lease_of_who_is_no_more_runs_out(cloud, steps):
     task = enqueue(cloud)
-    cloud.ports.database.write(lambda tx: tasks.claim(tx, "dead", cloud.clock()))
+    cloud.ports.database.write(lambda tx: claiming.claim(tx, "dead", cloud.clock()))
     set_clock(cloud, steps)
 
     cloud.clock.now += tasks.LEASE_S + 2
-    claimed = cloud.ports.database.write(lambda tx: tasks.claim(tx, "alive", cloud.clock()))
+    claimed = cloud.ports.database.write(lambda tx: claiming.claim(tx, "alive", cloud.clock()))
 
     assert [one.id for one in claimed] == [task]
 

@@ -19,8 +19,9 @@ from kiln.store import hosts, tasks, workers
 from kiln.store.hosts import LOCK, Room, come
 from kiln.store.images import images
 from kiln.store.instances import instances
+from kiln.store.lanes import password_lane
 from kiln.store.leaving import MOVE
-from kiln.store.tasks import LeaseLost, password_lane
+from kiln.store.tasks import LeaseLost
 from kiln.store.terminals import CONNECTED, TERMINATED, terminals
 from kiln.store.workers import PAUSE_S, SEEN, Member
 from kiln.upkeep.adoption import adopt

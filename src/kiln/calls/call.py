@@ -26,13 +26,15 @@ from kiln.machines.port import Machines
 from kiln.networks.callout import CallsOut
 from kiln.pools.port import Pool
 from kiln.store import tasks
+from kiln.store.claiming import may_begin
 from kiln.store.database import Database, Result, Transaction
 from kiln.store.hosts import NOTHING, Room, is_given_up
 from kiln.store.instances import host_of
+from kiln.store.lanes import instance_of
 from kiln.store.leaving import let_pass
 from kiln.store.outbox import Outbox
 from kiln.store.rows import Row, Rows
-from kiln.store.tasks import Task, may_begin
+from kiln.store.tasks import Task
 
 Facts = TypeVar("Facts")
 
@@ -130,7 +132,7 @@ class Call:
         first, so that the work starts the moment the transaction is durable,
         without a claim.
         """
-        instance = tasks.instance_of(lane)
+        instance = instance_of(lane)
         host = host_of(self.tx, instance) if instance else ""
         is_for_us = host in ("", self.ports.host)
         now = self.ports.database.time_of_leases(self.tx, self.now)

@@ -11,7 +11,7 @@ from sqlalchemy import Index, bindparam, exists, func, select
 from kiln.declare.states import InstanceStatus, TaskStatus
 from kiln.declare.system import System
 from kiln.ground.values import dataclass
-from kiln.store import tasks as lanes
+from kiln.store import lanes
 from kiln.store.changes import Told
 from kiln.store.conditions import Condition, fits
 from kiln.store.database import Transaction
@@ -19,7 +19,7 @@ from kiln.store.eips import eips
 from kiln.store.interfaces import interfaces, mark_vpcs_of, memberships
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
-from kiln.store.tasks import tasks
+from kiln.store.tasks import is_lane_busy, tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,9 +235,7 @@ def adopt_all(tx: Transaction, host: str, *, only_busy: bool = False) -> int:
 
     With *only_busy* of those alone for which something is still to be done.
     """
-    foreign = [
-        one for one in instances.all(tx, *_is_elsewhere(host)) if not only_busy or lanes.is_lane_busy(tx, one.id)
-    ]
+    foreign = [one for one in instances.all(tx, *_is_elsewhere(host)) if not only_busy or is_lane_busy(tx, one.id)]
     for instance in foreign:
         place(tx, instance.id, host)
     return len(foreign)

@@ -1,15 +1,47 @@
-"""The order of what is still to be done in a lane: what comes first there, and what is put before all of it.
+"""Lanes: those in which something is done with an instance, and the order of what is still to be done in any.
 
-And how many of the lanes of transfers something is done in at once, and what waits for its turn among them.
+Those of imports, exports and copies are in ``transfers``.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
+from kiln.declare.ids import is_of
 from kiln.declare.states import TaskStatus
-from kiln.store.database import Database, Transaction
-from kiln.store.tasks import TRANSFERS_AT_ONCE, Task, is_transfer, running_transfers, tasks
+from kiln.store.database import Transaction
+from kiln.store.tasks import Task, tasks
+
+_ERRAND = "errand"
+ERRANDS_AT_ONCE = 4  #: In one guest.
+
+
+def errand_lane(tx: Transaction, instance: str) -> str:
+    """A lane for what is done within an instance's guest beside all else: that in which the least is to be done."""
+    lanes = [f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE)]
+    return min(lanes, key=lambda lane: tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING))
+
+
+def password_lane(instance: str) -> str:
+    """The lane in which an instance's guest is given its password. Commands do not wait for that, nor it for them."""
+    return f"{_ERRAND}:{instance}:password"
+
+
+def is_errand(lane: str) -> bool:
+    """Whether what is in *lane* is done within a guest."""
+    return lane.startswith(f"{_ERRAND}:")
+
+
+def instance_of(lane: str) -> str:
+    """The instance whose machine has to be at hand for what is in *lane*; empty for none."""
+    instance = lane.split(":")[1] if is_errand(lane) else lane
+    return instance if is_of("instance", instance) else ""
+
+
+def bind(tx: Transaction, instance: str, host: str) -> None:
+    """Have what is still to be done for *instance*, also in its guest, carried out by *host* alone; empty: by any."""
+    for lane in (instance, password_lane(instance), *(f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE))):
+        tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
 
 
 def open_in(tx: Transaction, lane: str) -> list[Task]:
@@ -29,26 +61,3 @@ def put_behind(tx: Transaction, lane: str, task: Task) -> None:
     if waiting and waiting[0].seq <= task.seq:
         later = {"seq": tasks.c.seq + (task.seq + 1 - waiting[0].seq)}
         tasks.update(tx, later, lane=lane, status=TaskStatus.PROCESSING)
-
-
-def transfers_at_once(database: Database) -> int:
-    """How many imports, exports and copies of bytes may run at once.
-
-    None while the room that is kept for deleting is given up: one that an earlier run left would use it up, and
-    nothing could be deleted any more. It waits, and can be cancelled; what waits has a lane of transfers alone.
-    """
-    return 0 if database.is_room_given_up() else TRANSFERS_AT_ONCE
-
-
-def place_in_queue(tx: Transaction, task: Task, now: float, transfers: int) -> int:
-    """How many of its account's transfers begin before this one, itself among them; 0 when it waits for none.
-
-    *transfers* is how many of them may run at once: all wait where none may.
-    """
-    if task.status != TaskStatus.PROCESSING or task.owner or not is_transfer(task.lane):
-        return 0
-    of_account = {"account": task.account, "listed": True, "status": TaskStatus.PROCESSING}
-    is_behind = tasks.count(tx, tasks.c.seq < task.seq, lane=task.lane, **of_account) > 0
-    if not is_behind and len(running_transfers(tx, now)) < transfers:
-        return 0
-    return 1 + tasks.count(tx, tasks.c.seq < task.seq, owner="", **of_account)

@@ -4,41 +4,26 @@ A task is written in the transaction that decided on it. Whoever holds its
 **lease** carries it out; a lease that runs out may be taken by another worker,
 who starts from the beginning (every ``carry_out`` can). Tasks of one **lane**
 (an instance, a disk) are carried out one after the other, in the order in which
-they were written; tasks without a lane do not wait.
+they were written; tasks without a lane do not wait. ``lanes`` names the lanes, and
+``claiming`` is how a lease is taken.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Float,
-    Index,
-    Integer,
-    Select,
-    Text,
-    and_,
-    bindparam,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Index, and_, bindparam, func, or_, select
 
 from kiln.declare.facts import dump
-from kiln.declare.ids import is_of, new_id
+from kiln.declare.ids import new_id
 from kiln.declare.states import TaskStatus
 from kiln.ground.clock import next_in_sequence
 from kiln.ground.values import dataclass
 from kiln.store.changes import Told
 from kiln.store.database import Transaction
-from kiln.store.hosts import ANY_ROOM, ANY_SHARE, NOTHING, Room, Share, fits, that_fit
+from kiln.store.hosts import NOTHING, Room
 from kiln.store.order import Key, Order, newest_first
 from kiln.store.rows import Recorded, Rows
 
@@ -46,11 +31,6 @@ POSTPONED_AT_MOST_S = 60.0  #: Nobody asks for a later time.
 _SLACK_S = 1.0  #: Between two looks at a clock.
 LEASE_S = 60.0  #: A worker renews its leases three times in that time.
 _FAILURES_COUNTED = 8
-TRANSFERS_AT_ONCE = 3
-_TRANSFERS_OF_ONE = 2
-_TRANSFER = "transfer"  # Also of the two lanes that all accounts once shared.
-_ERRAND = "errand"
-ERRANDS_AT_ONCE = 4  #: In one guest.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,19 +149,9 @@ def append(tx: Transaction, task: Task) -> Task:
     return task
 
 
-_others = tasks.table.alias("others")
-_running = tasks.table.alias("running")
-
-
 def is_lane_busy(tx: Transaction, lane: str) -> bool:
     """Whether something is still to be done in *lane*."""
     return bool(lane) and tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING) > 0
-
-
-def may_begin(tx: Transaction, lane: str, now: float) -> bool:
-    """Whether a task that is written to *lane* now may be carried out at once."""
-    is_full = is_transfer(lane) and len(running_transfers(tx, now)) >= TRANSFERS_AT_ONCE
-    return not is_lane_busy(tx, lane) and not is_full
 
 
 def is_waited_for(tx: Transaction, task: Task) -> bool:
@@ -207,173 +177,9 @@ def failed_in_a_row(tx: Transaction, action: str, resource: str) -> tuple[int, f
     return len(failures), failures[0].finished_at if failures else None
 
 
-def _is_held(lease_until: ColumnElement[float], now: ColumnElement[float] | float) -> ColumnElement[bool]:
+def is_held(lease_until: ColumnElement[float], now: ColumnElement[float] | float) -> ColumnElement[bool]:
     """That a lease has not run out. One that ends later than any can was taken before the clock was set back."""
     return and_(lease_until >= now, lease_until <= now + LEASE_S + _SLACK_S)
-
-
-@cache
-def _is_due() -> tuple[ColumnElement[bool], ...]:
-    """That a task is due at ``now`` and that ``host``, which has so much left, may carry it out.
-
-    Workers ask for it again and again, and to write it anew takes longer than to look.
-    """
-    now = bindparam("now", type_=Float)
-    earlier = exists(
-        select(_others.c.id).where(
-            _others.c.lane == tasks.c.lane,
-            _others.c.status == TaskStatus.PROCESSING,
-            _others.c.seq < tasks.c.seq,
-        )
-    )
-    return (
-        tasks.c.status == TaskStatus.PROCESSING,
-        # What lies further ahead than anybody puts it was written before the clock was set back.
-        or_(tasks.c.not_before <= now, tasks.c.not_before > now + POSTPONED_AT_MOST_S),
-        or_(tasks.c.owner == "", ~_is_held(tasks.c.lease_until, now)),
-        or_(tasks.c.lane == "", ~earlier),
-        _is_slot_free(now),
-        or_(
-            tasks.c.host == bindparam("host", type_=Text),
-            and_(tasks.c.host == "", fits(tasks.c.cpus, tasks.c.memory_mib)),
-        ),
-    )
-
-
-@cache
-def _first_due() -> Select[Any]:
-    return select(tasks.c.id).where(*_is_due()).limit(1)
-
-
-@cache
-def _all_due() -> Select[Any]:
-    """The oldest of those that are due, ``most`` of them."""
-    statement = select(tasks.table).where(*_is_due()).order_by(tasks.c.seq).limit(bindparam("most", type_=Integer))
-    return statement.with_for_update(skip_locked=True)
-
-
-def transfer_lanes(account: str) -> tuple[str, ...]:
-    """The lanes of an account; what is in one is carried out one after the other."""
-    return tuple(f"{_TRANSFER}:{account}:{n}" for n in range(_TRANSFERS_OF_ONE))
-
-
-def is_transfer(lane: str) -> bool:
-    """Whether what is in *lane* moves the bytes of an import, an export or a copy."""
-    return lane.startswith(_TRANSFER)
-
-
-def errand_lane(tx: Transaction, instance: str) -> str:
-    """A lane for what is done within an instance's guest beside all else: that in which the least is to be done."""
-    lanes = [f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE)]
-    return min(lanes, key=lambda lane: tasks.count(tx, lane=lane, status=TaskStatus.PROCESSING))
-
-
-def password_lane(instance: str) -> str:
-    """The lane in which an instance's guest is given its password. Commands do not wait for that, nor it for them."""
-    return f"{_ERRAND}:{instance}:password"
-
-
-def is_errand(lane: str) -> bool:
-    """Whether what is in *lane* is done within a guest."""
-    return lane.startswith(f"{_ERRAND}:")
-
-
-def instance_of(lane: str) -> str:
-    """The instance whose machine has to be at hand for what is in *lane*; empty for none."""
-    instance = lane.split(":")[1] if is_errand(lane) else lane
-    return instance if is_of("instance", instance) else ""
-
-
-def _is_slot_free(now: ColumnElement[float]) -> ColumnElement[bool]:
-    """The condition that a task is no transfer, or that fewer than ``transfers`` are being carried out."""
-    running = (
-        select(func.count())
-        .where(
-            _running.c.lane.startswith(_TRANSFER, autoescape=True),
-            _running.c.status == TaskStatus.PROCESSING,
-            _running.c.owner != "",
-            _is_held(_running.c.lease_until, now),
-        )
-        .scalar_subquery()
-    )
-    return ~tasks.c.lane.startswith(_TRANSFER, autoescape=True) | (running < bindparam("transfers", type_=Integer))
-
-
-def running_transfers(tx: Transaction, now: float) -> list[Task]:
-    """The transfers that are being carried out."""
-    return tasks.all(
-        tx,
-        tasks.c.lane.startswith(_TRANSFER, autoescape=True),
-        tasks.c.owner != "",
-        _is_held(tasks.c.lease_until, now),
-        status=TaskStatus.PROCESSING,
-    )
-
-
-def _whose_turn(tx: Transaction, due: Sequence[Task], now: float, transfers: int) -> list[Task]:
-    """Of the tasks that are due, those that may begin: all but the transfers that must wait for others'."""
-    waiting = [task for task in due if is_transfer(task.lane)]
-    if not waiting:
-        return list(due)
-    busy = Counter(task.account for task in running_transfers(tx, now))
-    last = _last_ended(tx, {task.account for task in waiting})
-    chosen: set[str] = set()
-    while len(chosen) < len(waiting) and busy.total() < transfers:
-        turn = min(
-            (task for task in waiting if task.id not in chosen),
-            key=lambda task: (busy[task.account], last.get(task.account, 0.0), task.seq),
-        )
-        chosen.add(turn.id)
-        busy[turn.account] += 1
-    return [task for task in due if task.id in chosen or not is_transfer(task.lane)]
-
-
-def _last_ended(tx: Transaction, accounts: set[str]) -> dict[str, float]:
-    """When the last transfer of each account ended; who had none for longest comes first."""
-    if len(accounts) < 2:  # noqa: PLR2004 - nobody to take turns with.
-        return {}
-    statement = (
-        select(tasks.c.account, func.max(tasks.c.finished_at))
-        .where(tasks.c.account.in_(accounts), tasks.c.listed, tasks.c.finished_at.is_not(None))
-        .group_by(tasks.c.account)
-    )
-    rows: Any = tx.execute(statement)
-    return {row[0]: row[1] for row in rows}
-
-
-def is_any_due(tx: Transaction, host: str, now: float, *, transfers: int = TRANSFERS_AT_ONCE) -> bool:
-    """Whether ``claim`` would find something; asked first, because a read does not wait for the writer."""
-    told = {"now": now, "host": host, "transfers": transfers, **vars(ANY_ROOM)}
-    return tx.execute(_first_due(), told).first() is not None
-
-
-def claim(
-    tx: Transaction,
-    owner: str,
-    now: float,
-    limit: int = 1,
-    host: str = "",
-    *,
-    share: Share = ANY_SHARE,
-    transfers: int = TRANSFERS_AT_ONCE,
-) -> list[Task]:
-    """Take the leases of tasks that are due, that nobody works on and that *host* may carry out; oldest first.
-
-    *share* is what the host takes of what may be carried out by any, *transfers* how many of them may run at once.
-    """
-    told = {"now": now, "host": host, "most": limit, "transfers": transfers, **vars(share.left)}
-    due = [tasks.read(row) for row in tx.execute(_all_due(), told)]
-    found = [leased(task, owner, now) for task in that_fit(_whose_turn(tx, due, now, transfers), share)]
-    if found:
-        lease = {"owner": owner, "lease_until": now + LEASE_S, "generation": tasks.c.generation + 1}
-        tasks.update(tx, lease, tasks.c.id.in_([task.id for task in found]))
-    return found
-
-
-def bind(tx: Transaction, instance: str, host: str) -> None:
-    """Have what is still to be done for *instance*, also in its guest, carried out by *host* alone; empty: by any."""
-    for lane in (instance, password_lane(instance), *(f"{_ERRAND}:{instance}:{n}" for n in range(ERRANDS_AT_ONCE))):
-        tasks.update(tx, {"host": host}, lane=lane, status=TaskStatus.PROCESSING)
 
 
 def renew(tx: Transaction, owner: str, now: float) -> None:

@@ -47,14 +47,14 @@ from kiln.ground.journal import Journal, about
 from kiln.ground.killpoints import reach
 from kiln.ground.threads import ended
 from kiln.ground.values import dataclass
-from kiln.store import tasks
+from kiln.store import claiming, lanes, tasks
 from kiln.store.changes import Listener
 from kiln.store.database import Transaction
 from kiln.store.errors import DatabaseMalformed
 from kiln.store.hosts import ANY_SHARE, NOTHING, Share
-from kiln.store.lanes import transfers_at_once
 from kiln.store.room import left_on, most_elsewhere, waiting
 from kiln.store.tasks import LeaseLost, Task
+from kiln.store.transfers import transfers_at_once
 from kiln.tasks.courtesy import Courtesy
 from kiln.tasks.faults import UNFORESEEN, Fault, fault_of
 
@@ -165,10 +165,10 @@ class Worker:
 
     def hand_over(self, task: Task) -> None:
         """Take a task whose lease is this worker's. After ``stop`` it keeps its row, for the next start."""
-        if not tasks.instance_of(task.lane):
+        if not lanes.instance_of(task.lane):
             self._ready.put(task)
             return
-        places = self._errands if tasks.is_errand(task.lane) else self._places
+        places = self._errands if lanes.is_errand(task.lane) else self._places
         with suppress(RuntimeError):  # The places are closed.
             places.submit(self._attempt_next, task)
 
@@ -240,7 +240,7 @@ class Worker:
         sizes = partial(size_in, self._ports.deployment)
         transfers = transfers_at_once(self._ports.database)
         with self._ports.database.read() as tx:
-            if not tasks.is_any_due(tx, self._ports.host, self._time(tx, now), transfers=transfers):
+            if not claiming.is_any_due(tx, self._ports.host, self._time(tx, now), transfers=transfers):
                 return []
             if not self._ports.is_alone:
                 # Where nobody waits for room nobody is asked what he has left.
@@ -253,7 +253,7 @@ class Worker:
             if not self._ports.is_alone:
                 share = Share(left_on(tx, self._ports.host, sizes, self.id), self._courtesy.leaves)
             time_ = self._time(tx, now)
-            return tasks.claim(tx, self.id, time_, _BATCH, self._ports.host, share=share, transfers=transfers)
+            return claiming.claim(tx, self.id, time_, _BATCH, self._ports.host, share=share, transfers=transfers)
 
         return self._ports.database.write(claim)
 

@@ -9,7 +9,8 @@ from kiln.operations.steps.encryption import key_of
 from kiln.pools import overlay
 from kiln.store.disks import disks
 from kiln.store.snapshots import snapshots
-from kiln.store.tasks import tasks, transfer_lanes
+from kiln.store.tasks import tasks
+from kiln.store.transfers import transfer_lanes
 from kiln.store.volumes import volumes
 from kiln.upkeep.sweep import sweep
 from tests.clouds import ACCOUNT, OTHER, REGION

@@ -7,7 +7,7 @@ import pytest
 from kiln.declare.deployment import Deployment
 from kiln.declare.states import ImageStatus, InstanceStatus
 from kiln.machines.none import NoMachines
-from kiln.store import tasks
+from kiln.store import tasks, transfers
 from kiln.upkeep.watch import watch
 from tests.clouds import OTHER, REGION, make_cloud
 from tests.operations.disks.watched import run
@@ -146,7 +146,7 @@ def test_tells_how_far_a_task_is(cloud):
 
 
 def test_tells_that_transfers_wait_for_those_of_others(cloud):
-    for n in range(tasks.TRANSFERS_AT_ONCE):
+    for n in range(transfers.TRANSFERS_AT_ONCE):
         a_task(cloud, lane=f"transfer:{n}:0", owner="worker", account=str(n), lease_until=cloud.clock() + 50)
     task = a_task(cloud, lane="transfer:mine:0")
 
@@ -156,7 +156,7 @@ def test_tells_that_transfers_wait_for_those_of_others(cloud):
 
 
 def test_tells_that_transfers_wait_for_room_on_a_full_disk(cloud, monkeypatch):
-    transfer, other = a_task(cloud, lane=tasks.transfer_lanes(cloud.account)[0]), a_task(cloud)
+    transfer, other = a_task(cloud, lane=transfers.transfer_lanes(cloud.account)[0]), a_task(cloud)
     monkeypatch.setattr(cloud.ports.database, "is_room_given_up", lambda: True)
 
     ((transferring,), (doing,)) = why(cloud, transfer.id), why(cloud, other.id)

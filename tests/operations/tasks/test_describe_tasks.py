@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiln.store.tasks import transfer_lanes
+from kiln.store.transfers import transfer_lanes
 from tests.clouds import OTHER, REGION
 from tests.operations.tasks.agenda import a_task
 from tests.stock import an_instance

@@ -26,9 +26,10 @@ from kiln.store import tasks as queue
 from kiln.store.disks import disks
 from kiln.store.images import Image, images
 from kiln.store.instances import instances
-from kiln.store.lanes import before_in_lane, place_in_queue, transfers_at_once
+from kiln.store.lanes import before_in_lane
 from kiln.store.snapshots import snapshots
 from kiln.store.tasks import Task, tasks
+from kiln.store.transfers import place_in_queue, transfers_at_once
 
 _MOST = 20
 STANDS_STILL = "GuestStandsStill"  #: What happened, in place of an action, and why.

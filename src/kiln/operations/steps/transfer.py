@@ -18,8 +18,8 @@ from kiln.declare.states import TaskStatus
 from kiln.pools.port import Progress, SourceFormat, TargetFormat
 from kiln.store.database import Transaction
 from kiln.store.images import images
-from kiln.store.lanes import place_in_queue, transfers_at_once
-from kiln.store.tasks import Task, tasks, transfer_lanes
+from kiln.store.tasks import Task, tasks
+from kiln.store.transfers import place_in_queue, transfer_lanes, transfers_at_once
 
 #: How the wire calls the formats that the pool reads, and those that it writes.
 SOURCE_FORMATS: dict[str, SourceFormat] = {"RAW": "raw", "VHD": "vpc", "QCOW2": "qcow2", "VMDK": "vmdk"}

@@ -15,7 +15,7 @@ from kiln.operations.filters import TagFilter, by_tags
 from kiln.store import invocations, tags
 from kiln.store.instances import Instance, instances
 from kiln.store.invocations import Invocation, InvocationResult
-from kiln.store.tasks import errand_lane
+from kiln.store.lanes import errand_lane
 
 TARGET_ERRORS = (
     MissingParamInstanceId,

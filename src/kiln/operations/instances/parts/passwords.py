@@ -26,7 +26,8 @@ from kiln.machines.errors import AgentRefused, AgentSilent
 from kiln.machines.port import Inside
 from kiln.store.database import Transaction
 from kiln.store.instances import Instance, instances
-from kiln.store.tasks import append, hasten, new_task, password_lane
+from kiln.store.lanes import password_lane
+from kiln.store.tasks import append, hasten, new_task
 
 #: The task that gives it.
 GIVE_PASSWORD = "GivePassword"  # noqa: S105 - it is none, but the name of an action.
