@@ -76,13 +76,14 @@ class ServiceUnavailableNotMoved(ApiError):
     message = "It could not go to {host} while it runs, and goes on where it is: {reason}"
     hint = "Ask again, or stop it: an instance that is stopped starts on any host."
 
-
-_ELSEWHERE = "may_go_elsewhere"  #: A fact of the error of a host that did not take a guest.
+    def __init__(self, *, host: str, reason: str, may_go_elsewhere: bool = False) -> None:
+        super().__init__(host=host, reason=reason)
+        self.may_go_elsewhere = may_go_elsewhere  #: Whether it was for this host alone that it did not go.
 
 
 def _refused(host: str, reason: str) -> ServiceUnavailableNotMoved:
     """That one host did not take the guest, which may go to yet another."""
-    return ServiceUnavailableNotMoved(host=host, reason=reason, **{_ELSEWHERE: True})
+    return ServiceUnavailableNotMoved(host=host, reason=reason, may_go_elsewhere=True)
 
 
 class NotAwaited(Exception):
@@ -144,7 +145,7 @@ def stay(job: Job[MoveFacts], error: ApiError) -> None:
         with suppress(MachineMissing):  # Whoever watches machines says that it is gone.
             job.ports.machines.recall(instance, _may_run_in(job, job.facts.writers))
         reach("live.stays")
-    if error.facts.get(_ELSEWHERE):
+    if isinstance(error, ServiceUnavailableNotMoved) and error.may_go_elsewhere:
         host, reason = job.facts.target, str(error.facts["reason"])
         tried = {**job.facts.tried, host: reason}
         again = replace(job.facts, stage=ASKED, target="", reason="", tried=tried, next_writers=())
