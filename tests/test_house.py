@@ -51,7 +51,7 @@ READS_WHOLE_FILES = {
     "kiln/guest/": "parts of the program, and packages that were checked by their digests",
     "kiln/machines/probe.py": "the kernel's /proc/cpuinfo",
     "kiln/machines/process.py": "the kernel's /proc",
-    "kiln/machines/qemu.py": "the kernel's /proc",
+    "kiln/machines/spawning.py": "the kernel's /proc",
     "kiln/machines/users.py": "the kernel's /proc",
     "kiln/wire/noncelog.py": "the kernel's boot_id, and nonces, which are as many as the memory takes",
 }

@@ -1,8 +1,7 @@
 """Machines as QEMU processes, one per running instance.
 
-A process outlives Kiln and is found again by its run folder. It is started with
-listening sockets that Kiln made, so there is no moment in which they are
-missing; Kiln connects for each request and keeps nothing open.
+A process outlives Kiln and is found again by its run folder (``spawning`` begins
+it). Kiln connects for each request and keeps nothing open.
 """
 
 from __future__ import annotations
@@ -21,29 +20,22 @@ from kiln.ground.short_files import read_short_text
 from kiln.ground.turns import Turns
 from kiln.ground.whereabouts import boot
 from kiln.machines import agent, blocks, logs, moving, process, readiness, restarting, sockets
-from kiln.machines.command import Surroundings, command_line, device_arguments
-from kiln.machines.confinement import kvm_groups, require_reachable, uid_of
+from kiln.machines.command import device_arguments
+from kiln.machines.confinement import require_reachable, uid_of
 from kiln.machines.errands import QemuInside
 from kiln.machines.errors import MachineBusy, MachineError, MachineMissing, MachineRefused, MachineSilent
-from kiln.machines.fittings import (
-    forwardable,
-    keep_variables,
-    note,
-    open_cable,
-    open_door,
-    packed_variables,
-    variables_at,
-)
+from kiln.machines.fittings import packed_variables, variables_at
 from kiln.machines.guest import QUIESCE_LIMIT_S, QemuGuest, resume
 from kiln.machines.hearing import mappings, text
 from kiln.machines.platforms import platform_of, why_no_cable
 from kiln.machines.port import Chain, Check, Drive, Entrance, GoesOn, Machine, Make, at_once, to_the_end
 from kiln.machines.probe import ProbeGuest, kvm_works
-from kiln.machines.process import Confinement, Process
+from kiln.machines.process import Process
 from kiln.machines.qmp import TIMEOUT_S, Session, execute, open_session
-from kiln.machines.runfiles import CABLE, USER
+from kiln.machines.runfiles import CABLE
 from kiln.machines.runfolder import RunFolder
 from kiln.machines.runstate import Standing, status_of
+from kiln.machines.spawning import spawn
 
 PATIENCE_S = 30.0
 END_TIMEOUT_S = 20.0
@@ -52,8 +44,6 @@ _LOOK_S = 0.02
 _WAKE_TIMEOUT_S = 2.0
 #: A host on which all machines are started at once has none up in time. One that hangs keeps nobody from starting.
 _STARTS, _LONGEST_TURN_S = 4, 10.0
-_SSH = 22
-_FIRST_UNPRIVILEGED_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 log = Journal("kiln.machines")
 
@@ -125,7 +115,10 @@ class QemuMachines:
                 ended, writer = logs.pipe(open_for_now)
                 told = open_for_now.enter_context(handed_over(passphrases, "-object"))
                 with writer:
-                    door = self._spawn(machine, folder, uid, writer, told, waits=awaited is not None)
+                    door = spawn(
+                        machine, folder, uid, writer, told,
+                        may_use_kvm=self._may_use_kvm, is_open=self._is_open, waits=awaited is not None,
+                    )  # fmt: skip
                 reach("machines.spawned")
             try:
                 readiness.await_ready(folder, [node["node-name"] for node in nodes], ended, passphrases)
@@ -388,64 +381,6 @@ class QemuMachines:
             raise MachineMissing(f"No machine runs for {instance}.")
         with self.folder(instance).held(), self._session(instance, timeout_s) as qmp:
             yield qmp
-
-    def _spawn(
-        self,
-        machine: Machine,
-        folder: RunFolder,
-        uid: int | None,
-        writer: BinaryIO,
-        told: tuple[list[str], list[int]],
-        *,
-        waits: bool,
-    ) -> int:
-        """*told* are arguments and descriptors by which it is told passphrases.
-
-        Returns the descriptor by which one that *waits* has the folder to which its guest comes.
-        """
-        platform = platform_of(machine.architecture)
-        firmware = platform.require_firmware() if machine.boot_mode == "UEFI" or not platform.has_bios else None
-        earlier = [log.with_suffix(".earlier") for log in (folder.console_log, folder.qemu_log)]
-        for old in (*earlier, folder.thaw_owed, folder.resumption_owed, folder.restarting):
-            old.unlink(missing_ok=True)
-        folder.forget_moves()
-        if waits:
-            folder.mark_waiting(uid)
-        folder.make_file(folder.pid_file, uid)
-        for file in (folder.console_log, folder.qemu_log):
-            folder.make_file(file, None)
-        if firmware is not None:
-            keep_variables(machine, folder, firmware, uid)
-        ports = forwardable(machine, folder) if machine.cable is None else []
-        folder.keep_ssh("".join(f"{machine.public_ip}:{host}" for host, guest in ports if guest == _SSH))
-        folder.keep_boot(boot())
-        folder.keep_network(USER if machine.cable is None else CABLE)
-        kvm = platform.is_native and self._may_use_kvm()
-        groups = kvm_groups() if kvm and uid is not None else []
-        if groups is None:
-            note(folder, "No hardware acceleration: users other than root may not use /dev/kvm.")
-            kvm = False
-        with contextlib.ExitStack() as held:
-            listeners = [
-                held.enter_context(sockets.listen(path)) for path in (folder.qmp, folder.console, folder.agent)
-            ]
-            qmp, console, agent = (listener.fileno() for listener in listeners)
-            said = held.enter_context(logs.kept(folder, uid, writer))
-            cable = open_cable(machine.cable, held)
-            door = open_door(folder, held) if waits else []
-            about = Surroundings(
-                folder=folder, platform=platform, firmware=firmware, kvm=kvm, ports=ports, qmp=qmp, console=console,
-                agent=agent, is_open=self._is_open, log=said.console, cable=cable, objects=told[0], waits=waits,
-            )  # fmt: skip
-            confinement = None
-            if uid is not None:
-                may_bind = any(host < int(_FIRST_UNPRIVILEGED_PORT.read_text()) for host, _ in ports)
-                confinement = Confinement(uid, groups=groups or [], may_bind=may_bind)
-            command = command_line(machine, about)
-            kept = [qmp, console, agent, said.console, *told[1], *(cable or ()), *door]
-            # What the network sends to is made by QEMU, in a folder that nobody else comes to.
-            process.start(command, confinement, kept, said.complaints, umask=0 if cable else -1)
-            return door[0] if door else -1
 
     def _may_use_kvm(self) -> bool:
         if self._accel == "auto":
