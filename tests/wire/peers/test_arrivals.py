@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import gc
 import os
 import socket
 import threading
@@ -31,6 +33,7 @@ from kiln.wire.peers.proof import name_of
 from kiln.wire.peers.words import NotUnderstood, Question
 from tests.clouds import make_cloud
 from tests.stock import an_instance
+from tests.waiting import wait_for
 from tests.wire.peers import test_passage as passage
 from tests.wire.peers.deployments import Deployment, loop  # noqa: F401 - a fixture.
 
@@ -190,6 +193,31 @@ def test_arrivals_that_take_long_keep_nobody_else_from_an_answer(deployed):
             machines.failure = PoolFull("No space left on device")
             machines.may_go_on.set()
         assert {deployed.refuses(one) for one in coming} == {"No space left on device"}
+
+
+@pytest.mark.parametrize("comes", ["later", "just then"])
+def test_a_way_that_comes_to_who_has_given_up_is_closed_on_both_sides(deployed, comes):
+    machines, instance = deployed.cloud.ports.machines, awaited(deployed)
+    machines.may_go_on.clear()
+    with deployed.answering():
+        asked = deployed.asking.entrance(None, "far", instance, MAKE)
+        assert machines.begun.acquire(timeout=300)
+
+        async def give_up():
+            (entering,) = [task for task in asyncio.all_tasks() if "_enter" in repr(task.get_coro())]
+            if comes == "just then":
+                machines.may_go_on.set()
+                while not entering.done():  # noqa: ASYNC110 - nothing tells it sooner.
+                    await asyncio.sleep(0)  # Each time before whoever waits is told of anything.
+            return asked.cancel()
+
+        assert deployed.loop.run(give_up())
+        machines.may_go_on.set()
+        wait_for(lambda: machines.came is not None, within_s=300)
+        machines.came.settimeout(300)
+        assert machines.came.recv(1) == b""
+        machines.came.close()
+        gc.collect()  # What was left open would be found now, and fail this.
 
 
 def test_no_machine_is_made_for_who_has_left_before_its_turn(deployed, monkeypatch):

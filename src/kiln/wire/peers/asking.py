@@ -12,7 +12,7 @@ import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from kiln.calls.agents import Told
@@ -106,7 +106,21 @@ class Asking:
     def entrance(self, tx: Transaction, host: str, instance: str, make: Make) -> Future[socket.socket | None]:
         """See ``Elsewhere``."""
         question = Question(about=words.ARRIVAL, instances=(instance,), make=make)
-        return self._begin(tx, host, lambda member: self._enter(member, question))
+        came: list[socket.socket] = []
+        asked = self._begin(tx, host, lambda member: self._enter(member, question, came))
+        asked.add_done_callback(lambda done: self._close_late(done, came))
+        return asked
+
+    def _close_late(self, asked: Future[socket.socket | None], came: list[socket.socket]) -> None:
+        """Close a way that had come when it was given up, and was not told to anybody: after that none comes."""
+
+        def close() -> None:
+            for way in came:
+                way.close()
+
+        if asked.cancelled() and self._loop is not None:
+            with suppress(RuntimeError):  # The loop is closed: this process ends.
+                self._loop.call_soon_threadsafe(close)
 
     def _ask(
         self, tx: Transaction, host: str, question: Question, read: Callable[[Mapping[str, Any]], Found]
@@ -129,7 +143,7 @@ class Asking:
         async with self._told(member, question):
             return read(words.found_in(await self._exchange(member, words.line_of(question))))
 
-    async def _enter(self, member: Member, question: Question) -> socket.socket | None:
+    async def _enter(self, member: Member, question: Question, came: list[socket.socket]) -> socket.socket | None:
         async with self._told(member, question, ARRIVAL_S):
             reader, writer = await self._connect(member)
             try:
@@ -142,6 +156,7 @@ class Asking:
             writer.transport.abort()
             return None
         guests, ours = socket.socketpair()
+        came.append(guests)
         carrying = asyncio.ensure_future(carry(ours, reader, writer, self._stalls_s))
         self._carrying.add(carrying)
         carrying.add_done_callback(self._carrying.discard)
