@@ -1,20 +1,27 @@
-"""The folder in which what guests are made of is kept: one build in it at a time, and files whole or not there."""
+"""The folder in which what guests are made of is kept: one build of a guest at a time, and files whole or not there."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def held(cache: Path) -> Iterator[None]:
-    """Keep every other build out of *cache*, also those of other processes. Raises OSError."""
+def held(cache: Path, name: str, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keep every other build of the guest *name* out of *cache*, also those of other processes. Raises OSError.
+
+    *waits* is called when another has it, before it is waited for.
+    """
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (cache / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

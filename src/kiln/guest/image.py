@@ -59,7 +59,7 @@ class Pieces:
 
 def pieces(cache: Path) -> Pieces:
     """Kernel and initrd, made in *cache* if they are not there. Raises GuestUnbuildable."""
-    with held(cache):
+    with held(cache, "small"):
         return _pieces(cache)
 
 
@@ -76,7 +76,7 @@ def build(cache: Path, target: Path) -> Path:
     Needs the network the first time only; what was fetched stays in *cache*.
     Raises GuestUnbuildable.
     """
-    with held(cache):
+    with held(cache, "small"):
         parts = _pieces(cache)
         disk = parts.initrd.with_suffix(".raw")
         if not disk.exists():

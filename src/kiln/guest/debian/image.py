@@ -40,7 +40,8 @@ def build(cache: Path, say: Callable[[str], None], environment: Mapping[str, str
     asked = environment or {}
     disk = kept(cache)
     try:
-        with held(cache):
+        # Its own lock: who wants the small guest, a matter of a second, does not stand behind these minutes.
+        with held(cache, "debian", lambda: say("another process makes it already, and is waited for")):
             if not disk.exists():
                 for old in cache.glob("debian-*.qcow2"):
                     old.unlink()
