@@ -42,6 +42,16 @@ def test_pages_lead_to_each_other_and_keep_the_filter(window):
     ]
 
 
+def test_a_page_behind_the_last_is_the_last(window):
+    for n in range(ROWS + 1):
+        a_key_pair(window.cloud, name=f"key-{n}")
+
+    page = window.get("/key-pairs?page=3")
+
+    assert of(ROWS + 1, ROWS + 1, ROWS + 1) in page.words
+    assert [given["href"] for tag, given in page.tags if given.get("rel") == "prev"] == ["/console/key-pairs?page=1"]
+
+
 def test_a_page_that_is_no_number_is_the_first(window):
     a_disk(window.cloud)
 

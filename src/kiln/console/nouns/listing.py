@@ -40,7 +40,13 @@ def show(noun: Noun, visit: Visit) -> Shown:
     filters = [Filter(part, visit.asked.asked(name)) for name in noun.filters if (part := action.parameter(name))]
     page = _page(visit)
     given = {**noun.fixed, **{one.part.name: one.value for one in filters if one.value}, **tab}
-    answer = visit.call(noun.action, {**_unpacked(given, action.request.parts), "PageNumber": page, "PageSize": ROWS})
+    asked = {**_unpacked(given, action.request.parts), "PageSize": ROWS}
+    answer = visit.call(noun.action, {**asked, "PageNumber": page})
+    last = -(-int(answer.get("TotalCount", 0)) // ROWS)
+    if 0 < last < page:
+        # What stood on the page was deleted, or the link to it is old: an empty page would tell that nothing is there.
+        page = last
+        answer = visit.call(noun.action, {**asked, "PageNumber": page})
     rows: list[Mapping[str, Any]] = answer[outer.name][inner.name]
     total = int(answer.get("TotalCount", len(rows)))
     is_filtered = any(one.value for one in filters)
