@@ -10,6 +10,7 @@ from tests.clouds import OTHER, make_cloud
 from tests.console.hostile import an_import
 from tests.console.window import open_window
 from tests.operations.images.gallery import FAR, an_image, share, with_two_regions
+from tests.operations.instances.test_get_instance_console_output import Talking
 from tests.stock import an_instance
 
 
@@ -49,6 +50,19 @@ def test_an_instance_shows_its_disks_and_what_its_console_has_printed(window):
     assert "/dev/xvda, system, 20 GiB" in page.words
     assert f"/console/instances/{instance.id}/output" in page.text
     assert "printed nothing" in window.get(f"/instances/{instance.id}/output").words
+
+
+def test_what_a_console_has_printed_begins_where_there_is_something_to_read(tmp_path, sqlite):
+    cloud = make_cloud(tmp_path, sqlite)
+    machines = Talking(cloud.folder / "run")
+    cloud.refit(machines=machines)
+    instance = an_instance(cloud).id
+    with open_window(cloud) as window:
+        window.sign_in()
+        machines.printed = b"\r\n" * 30 + b"  a boot loader\r\n"
+        assert "<bdi>  a boot loader\n" in window.get(f"/instances/{instance}/output").text
+        machines.printed = b"\r\n" * 30
+        assert "printed nothing" in window.get(f"/instances/{instance}/output").words
 
 
 def test_a_failed_image_says_why(window):

@@ -85,10 +85,12 @@ def show_output(visit: Visit) -> Shown:
     """What the serial console has printed."""
     row = detail.find(INSTANCES, visit, visit.args["id"])
     answer = visit.call("GetInstanceConsoleOutput", InstanceId=row["InstanceId"], RemoveSymbols=True)
+    output = base64.b64decode(answer["ConsoleOutput"]).decode(errors="replace")
     return {
         "id": row["InstanceId"],
         "name": row["InstanceName"],
-        "output": base64.b64decode(answer["ConsoleOutput"]).decode(errors="replace"),
+        # Firmware clears its screen by empty lines, more of them than the page shows at once.
+        "output": output.lstrip("\r\n"),
         "at": answer["LastUpdateTime"],
     }
 
