@@ -258,6 +258,15 @@ def test_a_ceph_is_for_who_starts_one(checkout: Checkout, words: str, is_wanted:
 
 
 @pytest.mark.parametrize(
+    ("words", "is_wanted"), [("test", True), ("setup", True), ("test quick", False), ("serve", False)]
+)
+def test_a_ceph_is_for_who_lands(checkout: Checkout, words: str, is_wanted: bool) -> None:
+    checkout.needs("ceph no-such-tool a-package starts one")
+
+    assert ("a-package" in checkout.run(*words.split(), KILN_INSTALL="no", CI="true").stderr) is is_wanted
+
+
+@pytest.mark.parametrize(
     ("sudo", "reason"), [("", "neither root nor sudo"), ("exit 1", "sudo wants a password")], ids=["none", "closed"]
 )
 def test_says_what_root_must_do_when_there_is_no_way_to_become_root(checkout: Checkout, sudo: str, reason: str) -> None:

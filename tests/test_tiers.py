@@ -16,7 +16,7 @@ pytest_plugins = ("pytester",)
     ("repeats", "ci", "left"),
     [
         ("owners", "", ["test_one"]),
-        ("owners", "true", ["test_one", "test_five"]),
+        ("suites", "true", ["test_one", "test_five", "test_six"]),
         ("all", "", ["test_one", "test_two", "test_three", "test_four", "test_five", "test_six"]),
     ],
 )
@@ -64,3 +64,16 @@ def test_leaves_what_is_exhaustive_to_who_lands(pytester, monkeypatch):
     assert found() == ["test_two"]
     monkeypatch.setenv("CI", "true")
     assert found() == ["test_one", "test_two"]
+
+
+def test_leaves_to_the_night_what_is_exhaustive_on_ceph(pytester, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    pytester.makeini("[pytest]\nmarkers =\n ceph: x\n exhaustive: x\n timeout: x\n")
+    file = pytester.mkdir("tests").joinpath("fuzz", "test_any.py")
+    file.parent.mkdir()
+    file.write_text("import pytest\ndef test_one(): pass\n@pytest.mark.ceph\ndef test_two(): pass\n")
+
+    plugins = ("-p", "tests.repeats", "-p", "tests.tiers", "-p", "no:randomly")
+    said = pytester.runpytest(*plugins, "--repeats", "suites", "--collect-only", "-q")
+
+    assert [line.partition("::")[2] for line in said.outlines if "::" in line] == ["test_one"]

@@ -1,13 +1,11 @@
 """Tests that take minutes, or what few have: done by ``./kiln test all``, and in any run of chosen tests.
 
-Two kinds are done by ``.ci/run`` as well, before a change lands: the slow ones of
-machines, and those that try one thing at each of its points (each line of a kill,
-each schema that was ever kept, each page in each shape, each parameter of each
-operation), or wait for hosts that are given up. Who waits for
+Three kinds are done by ``.ci/run`` as well, before a change lands: the slow ones of
+machines, those that try one thing at each of its points (each line of a kill, each
+schema that was ever kept, each page in each shape, each parameter of each
+operation) or wait for hosts that are given up, and those on a Ceph, unless they are
+of the second kind, too: there each kill takes ten seconds. Who waits for
 ``./kiln test`` at the desk would wait twice as long for what seldom fails alone.
-What stands on a Ceph is not among them, though it takes six minutes: on a busy
-machine Ceph 16's own library ends the process that has loaded it in one of some
-three runs (a segmentation fault in ``rbd_remove``), and nobody's change with it.
 
 They are left out here, and not by words of the launcher: a run that is told
 which tests to do is not whole to those who judge it (tests/judge.py).
@@ -20,8 +18,8 @@ from collections.abc import Iterator
 
 import pytest
 
-_NIGHTLY = frozenset({"ceph", "debian", "nightly", "peers"})
-_BEFORE_LANDING = frozenset({"exhaustive", "slow_vm"})
+_NIGHTLY = frozenset({"debian", "nightly", "peers"})
+_BEFORE_LANDING = frozenset({"ceph", "exhaustive", "slow_vm"})
 #: The marks of engines, of which it is said what was done on them and how long that took.
 _ENGINES = ("postgresql", "ceph")
 
@@ -111,10 +109,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.nodeid.startswith(EXHAUSTIVE):
             item.add_marker("exhaustive")
     marks = left_out(config)
-    long = {item for item in items if any(mark.name in marks for mark in item.iter_markers())}
+    long = {item for item in items if marks and _is_long({mark.name for mark in item.iter_markers()}, marks)}
     if long:
         config.hook.pytest_deselected(items=list(long))
         items[:] = [item for item in items if item not in long]
+
+
+def _is_long(marked: set[str], marks: frozenset[str]) -> bool:
+    return bool(marked & marks) or {"ceph", "exhaustive"} <= marked
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
