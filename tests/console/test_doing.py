@@ -115,9 +115,12 @@ def test_fields_that_no_form_has_are_not_sent(window):
 def test_a_form_has_no_more_rows_than_somebody_fills_in(window, row):
     name = f"DiskDeviceMapping.{row}.OSSBucket"
 
-    assert window.get(f"/images/ImportImage?{name}=b").status == 400
-    token = window.get("/").form_token
-    assert window.post("/images/ImportImage", {"form_token": token, name: "b"}).status == 400
+    shown = window.get(f"/images/ImportImage?{name}=b")
+    sent = window.post("/images/ImportImage", {"form_token": window.get("/").form_token, name: "b"})
+
+    for page in (shown, sent):
+        assert page.status == 400
+        assert page.words == "a form has 200 rows of DiskDeviceMapping at most"
 
 
 @pytest.mark.parametrize("image", ["m-nothing", ""], ids=["refused", "passes"])

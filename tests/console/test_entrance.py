@@ -272,11 +272,21 @@ def test_takes_forms_as_forms_alone(visitor, kind, body):
     assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 400
 
 
-@pytest.mark.parametrize("body", [b"\xff", b"a=%ff", b"&".join([b"a=1"] * 3000)])
-def test_refuses_forms_that_no_browser_sends(visitor, body):
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"\xff", "the form is no text"),
+        (b"a=%ff", "what was sent is no UTF-8"),
+        (b"&".join([b"a=1"] * 3000), "2000 fields at most are sent at once"),
+    ],
+)
+def test_refuses_forms_that_no_browser_sends_and_says_why(visitor, body, why):
     kind = "application/x-www-form-urlencoded"
 
-    assert visitor.ask("POST", "/sign-in", body, content_type=kind).status == 400
+    refused = visitor.ask("POST", "/sign-in", body, content_type=kind)
+
+    assert refused.status == 400
+    assert refused.words == why
 
 
 def test_reads_no_large_form_of_who_has_not_signed_in(visitor):

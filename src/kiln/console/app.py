@@ -226,7 +226,7 @@ class Console:
         except ApiFailure as failure:
             return self._failed(visit, failure)
         except ParameterRefused as refused:
-            return self._shown("broken.html", visit, {"what": str(refused)}, 400)
+            return words(400, str(refused))  # The page of what is broken would say that the service is.
         except (Unreachable, AnswerBroken) as error:
             log.warning("console_unanswered", path=visit.asked.path, reason=str(error))
             return self._shown("broken.html", visit, {"what": str(error)}, 502)

@@ -210,8 +210,10 @@ def pairs(text: str) -> Pairs:
     """The pairs of a query or a form. Raises Malformed."""
     try:
         return tuple(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
-    except ValueError as error:
-        raise Malformed(str(error)) from None
+    except UnicodeDecodeError:
+        raise Malformed("what was sent is no UTF-8") from None
+    except ValueError:
+        raise Malformed(f"{_MOST_FIELDS} fields at most are sent at once") from None
 
 
 def query(given: Iterable[tuple[str, str]]) -> str:
