@@ -50,6 +50,7 @@ _BYTES = ([[11, 12, 0, 13], [21, 0, 22, 23]], [[51, 52, 53, 54]])  #: Of the dis
 _WRITES = 1 / 25  #: How often a guest writes at a step, if it can.
 _COMES = 1 / 12  #: How often a host that is heard of again says so.
 _MOST_STEPS = 20_000
+_MOST_IDLE = 2_000  #: Times that nobody has anything to do, each of them five seconds.
 _HALF = 0.5
 _MINUTE = 60.0
 _GRACE_S = 60.0  #: After which a host that is silent is given up.
@@ -386,6 +387,7 @@ class Life:
         self.surroundings.cut_until.clear()
 
     def _come_to_rest(self) -> None:
+        idle = 0
         for _ in range(_MOST_STEPS):
             actors = [actor for host in self.hosts for actor in (*host.actors, *host.arrivals)]
             for actor in actors:
@@ -401,6 +403,9 @@ class Life:
                 self._require_whole()
                 return
             self._pass_time()
+            idle += 1
+            if idle == _MOST_IDLE:
+                break
         raise Lost(f"tasks without end: {self.hosts[0].cloud.open_tasks()}")
 
     def _pass_time(self) -> None:
