@@ -50,6 +50,12 @@ def test_refuses_what_is_no_url_of_a_receiver(url):
         read_url(url, PUBLIC)
 
 
+@pytest.mark.parametrize("url", ["https://", "https://[::1/", "https://events.example.com:99999/"])
+def test_says_of_what_form_a_url_is(url):
+    with pytest.raises(UrlRefused, match=r"^of the form https://HOST"):
+        read_url(url, PUBLIC)
+
+
 @pytest.mark.parametrize(
     "host",
     [

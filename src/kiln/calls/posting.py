@@ -23,6 +23,7 @@ LONGEST_URL = 2048
 _LONGEST_HEAD = 8192
 _PORTS = {"http": 80, "https": 443}
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
+_FORM = "of the form https://HOST[:PORT]/PATH"
 _SAID_MOST = 200  # Letters of a reason that are kept.
 
 
@@ -44,10 +45,10 @@ def read_url(url: str, may: CallsOut) -> SplitResult:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise UrlRefused(str(error)) from None
+    except ValueError:
+        raise UrlRefused(_FORM) from None
     if parts.scheme not in _PORTS or not host or port == 0:
-        raise UrlRefused("of the form https://HOST[:PORT]/PATH")
+        raise UrlRefused(_FORM)
     if "@" in parts.netloc or "#" in url:
         raise UrlRefused("without a user, a password and a fragment")
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9a-f:.]{2,45}", host):
