@@ -12,7 +12,7 @@ from tests import warm
 from tests.ceph import POOL
 from tests.cluster.deployments import deployment
 from tests.cluster.test_moving import OPEN, environment
-from tests.cluster.test_on_ceph import NANO, a_host, an_image, an_instance, ask
+from tests.cluster.test_on_ceph import a_host, an_image, an_instance, ask
 from tests.guests import guest_image, reachable  # noqa: F401 - fixtures
 from tests.tools import needs
 from tests.waiting import wait_for
@@ -36,12 +36,9 @@ def deployed(postgresql_address, ceph, reachable):  # noqa: F811 - the fixture.
 
 @pytest.fixture
 def going(deployed):
-    """An instance without a system that runs on the first of two hosts, with whoever asks and the hosts."""
+    """An instance of two disks, without a system, on the first of two hosts, with whoever asks and the hosts."""
     caller, one = deployed.caller(deployed.start("api", "api")), a_host(deployed, "one")
-    image = deployed.an_image(caller)
-    answer = caller.ask("RunInstances", ImageId=image, InstanceType=NANO, Amount=1)
-    (instance,) = answer["InstanceIdSets"]["InstanceIdSet"]
-    caller.instance_is(instance, "Running")
+    instance = an_instance(caller, deployed.an_image(caller), DataDisk=[{"Size": 20}])
     return instance, caller, {"one": one, "two": a_host(deployed, "two")}
 
 
@@ -64,9 +61,9 @@ def watchers(deployed, ceph):
     return {image: len(there) for image, there in told.items() if there}
 
 
-def only(found):
-    """All of it, where it is one."""
-    return found if len(found) == 1 else None
+def two_of(found):
+    """All of it, where it is two."""
+    return found if len(found) == 2 else None
 
 
 def machines_of(kilns):
@@ -108,10 +105,11 @@ def test_a_host_is_emptied_while_its_guests_run(deployed, guest_image):  # noqa:
 def test_one_whose_disk_somebody_else_has_open_stays_and_says_why(deployed, ceph, going):
     """Ceph would let that one write beside the guest, and tells nobody which of the two is Kiln's."""
     instance, caller, kilns = going
-    (image,) = wait_for(lambda: only(watchers(deployed, ceph)), within_s=300)  # What a Kiln looks at goes by.
+    # What a Kiln looks at goes by.
+    image, other_image = wait_for(lambda: two_of(watchers(deployed, ceph)), within_s=300)
     name = f"rbd:{image}:conf={ceph.configuration}"
     with subprocess.Popen(["qemu-io", "-f", "raw", name], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as other:
-        wait_for(lambda: watchers(deployed, ceph) == {image: 2}, within_s=300)
+        wait_for(lambda: watchers(deployed, ceph) == {image: 2, other_image: 1}, within_s=300)
 
         drained = drain(deployed, kilns["one"])
 
@@ -163,6 +161,6 @@ def test_a_process_that_is_killed_on_the_way_leaves_the_guest_running_once(deplo
     wait_for(lambda: not deployed.ask(OPEN), within_s=300)
     wait_for(lambda: machines_of(kilns) == [deployed.host_of(instance)], within_s=300)
     caller.instance_is(instance, "Running")
-    wait_for(lambda: list(watchers(deployed, ceph).values()) == [1], within_s=300)
+    wait_for(lambda: list(watchers(deployed, ceph).values()) == [1, 1], within_s=300)
     caller.ask("StopInstance", InstanceId=instance, ForceStop=True)
     caller.instance_is(instance, "Stopped")
