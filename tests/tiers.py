@@ -40,6 +40,7 @@ EXHAUSTIVE = (
     "tests/cluster/test_faults.py",
     "tests/cluster/test_lost_hosts.py",
     "tests/cluster/test_moving.py",
+    "tests/cluster/test_moving_on_ceph.py::test_a_process_that_is_killed_on_the_way_leaves_the_guest_running_once",
     "tests/contract/test_pool_failures.py",
     "tests/docs/test_formats.py",
     "tests/docs/test_operate.py",
