@@ -20,12 +20,13 @@ Build 'alicloud-ecs' finished.
 
 
 def test_says_each_stage_of_a_build_with_its_time():
-    said = []
+    said, begun = [], []
 
-    lines = list(packer.stages(SAID.splitlines(keepends=True), said.append))
+    lines = list(packer.stages(SAID.splitlines(keepends=True), said.append, begun.append))
 
     assert "".join(lines) == SAID
     assert [line.split("  ")[3] for line in said] == ["Creating VPC: packer", "Waiting for SSH to become available..."]
+    assert begun == ["Creating VPC: packer", "Waiting for SSH to become available..."]
     assert all(line.endswith(("ms", " s")) for line in said)
 
 

@@ -117,7 +117,7 @@ def _build(it: Demo, source: str, other: str) -> None:
         ) as packer:
             assert packer.stdout is not None  # It is a pipe.
             try:
-                said = list(stages(packer.stdout, it.say))
+                said = list(stages(packer.stdout, it.say, it.steps.at))
             except BaseException:
                 end(packer, _ENDS_WITHIN_S)  # It takes away what it has made.
                 raise
@@ -125,14 +125,17 @@ def _build(it: Demo, source: str, other: str) -> None:
         raise DemoFailed(f"packer build ended with {packer.returncode}:\n" + "".join(said[-20:]))
 
 
-def stages(lines: Iterable[str], say: Say) -> Iterator[str]:
-    """All that Packer prints; each of its stages is said when the next one begins, with its time."""
+def stages(lines: Iterable[str], say: Say, at: Say) -> Iterator[str]:
+    """All that Packer prints; each of its stages is said when the next one begins, with its time, and *at* is told it
+    as it begins.
+    """
     stage, began = "", time.monotonic()
     for line in lines:
         yield line
         if line.startswith(_STAGE):
             _say_stage(stage, began, say)
             stage, began = line.removeprefix(_STAGE).strip(), time.monotonic()
+            at(stage)
     _say_stage(stage, began, say)
 
 

@@ -29,6 +29,7 @@ from kiln.service.accounts import Keys, ensure_first_account
 from kiln.service.assemble import assemble
 from kiln.service.claim import hold_data_folder, make_data_folder
 from kiln.service.consoles import ask_for_link
+from kiln.service.demos.at_work import AtWork
 from kiln.service.ending import end
 from kiln.service.secrets import Sealer
 from kiln.service.settings import Settings, described, read_settings
@@ -48,17 +49,23 @@ class DemoFailed(Exception):
     """Something that the demo claims did not hold; the message says what."""
 
 
-@dataclass
 class Steps:
-    """What has been done of a story; each step is said with its number and its time when it is done."""
+    """What has been done of a story; each step is said with its number and its time when it is done.
 
-    say: Say
-    done: int = 0
+    On a terminal one sees meanwhile which it is, and for how long.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._at_work = AtWork(say, sys.stdout)
+        self.say = self._at_work.say
+        self.at = self._at_work.at  #: Of a step that has stages: which it is at.
+        self.done = 0
 
     def do(self, what: str, do: Callable[[], Result]) -> Result:
         """Do one step and say how long it took."""
         began = time.monotonic()
-        result = do()
+        with self._at_work.on(what):
+            result = do()
         self.done += 1
         self.say(f"{self.done:2}. {what:<66} {shown(time.monotonic() - began):>9}")
         return result
