@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
+from kiln.ground.whereabouts import own
 from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.entrances import Address
-from kiln.pools.rbd.images import Images
+from kiln.pools.rbd.images import PRESENCE, Images
 from tests.ceph import POOL
 
 pytestmark = pytest.mark.ceph
@@ -36,7 +38,8 @@ def images(address):
 
 def test_ends_when_nobody_asks_any_more_though_ceph_does_not_answer(ceph, images, address):
     said = {"pool": address.pool, "namespace": address.namespace, "configuration": str(address.configuration)}
-    command = [sys.executable, "-P", "-m", "kiln.pools.rbd.removal_child", json.dumps(said | {"user": address.user})]
+    told = [json.dumps(said | {"user": address.user}), json.dumps(asdict(own()))]
+    command = [sys.executable, "-P", "-m", "kiln.pools.rbd.removal_child", *told]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         process.stdin.write('"one"\n')
         process.stdin.flush()
@@ -51,4 +54,4 @@ def test_ends_when_nobody_asks_any_more_though_ceph_does_not_answer(ceph, images
             ceph.run("ceph", "osd", "unset", "pause")
 
     assert status == 0
-    assert images.names() == ["two"]
+    assert images.names() == [PRESENCE, "two"]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from kiln.pools.errors import PoolOutOfReach, ToolFailed
+from kiln.pools.errors import PoolClosed, PoolOutOfReach, ToolFailed
 from kiln.pools.rbd.cluster import Cluster
 from kiln.pools.rbd.entrances import Address
-from kiln.pools.rbd.images import Images
+from kiln.pools.rbd.images import PRESENCE, Images
+from kiln.pools.rbd.presence import Presence, present
 from kiln.pools.rbd.removals import Removals
 from tests.ceph import POOL
 from tests.pools.kills import in_child
@@ -80,7 +81,7 @@ def test_an_image_goes_though_the_process_ends_that_was_asked_to_remove_it(image
     asked.join()
 
     assert outcome == [True]
-    assert images.names() == []
+    assert images.names() == [PRESENCE]
     (second,) = removers()
     assert second != first
 
@@ -93,7 +94,7 @@ def test_the_next_image_goes_though_the_process_ended_in_between(images, removal
 
     assert removals.remove("two")
 
-    assert images.names() == []
+    assert images.names() == [PRESENCE]
 
 
 @pytest.mark.ceph
@@ -103,9 +104,41 @@ def test_who_is_forked_has_a_process_of_its_own_for_it(images, removals):
 
     assert in_child(lambda: removals.remove("two") or os._exit(2)) == 0
 
-    assert images.names() == []
+    assert images.names() == [PRESENCE]
     assert removals.remove("two")  # That it is gone.
     assert removers() == before
+
+
+@pytest.mark.ceph
+def test_what_removes_is_known_as_a_kiln_and_never_as_a_machine(images, removals, address):
+    """It opens what an image stands on, too: a guest's disk, of which only the guest's machine is to be found."""
+    cluster = Cluster(address)
+    removals.remove("one")
+
+    assert len(Presence(cluster).clients()) == 1
+    with present(address) as presence:
+        presence.require_alone(0.0)  # It works for this process.
+
+    removals.close()
+    wait_for(lambda: not Presence(cluster).clients(), within_s=300)
+    cluster.close()
+
+
+@pytest.mark.ceph
+def test_one_that_ceph_refuses_is_asked_no_more(images, removals, address):
+    removals.remove("one")
+    cluster = Cluster(address)
+    with cluster.image(PRESENCE, is_looked_at=True) as opened:
+        (it,) = opened.watchers_list()
+    cluster.cut_off(it["addr"], 3600)
+    wait_for(lambda: not Presence(cluster).clients(), within_s=300)
+
+    with pytest.raises(PoolClosed):
+        removals.remove("two")
+
+    assert removals.remove("two")
+    assert images.names() == [PRESENCE]
+    cluster.close()
 
 
 @pytest.mark.ceph

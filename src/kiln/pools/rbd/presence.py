@@ -69,9 +69,9 @@ class Presence:
         """Ceph's numbers of all that are there."""
         return {int(client) for client in self._there()}
 
-    def say(self) -> None:
-        """Say where this process is, before Ceph tells everybody that it is there."""
-        key, said = str(self._cluster.client), json.dumps(asdict(own())).encode()
+    def say(self, who: Whereabouts) -> None:
+        """Say for which process this one works, before Ceph tells everybody that it is there."""
+        key, said = str(self._cluster.client), json.dumps(asdict(who)).encode()
         with self._cluster.telling() as ioctx, self._cluster.rados.WriteOpCtx() as op:
             ioctx.set_omap(op, (key,), (said,))
             ioctx.operate_write_op(op, NOTES)
@@ -130,11 +130,14 @@ def present(address: Address) -> Iterator[Presence]:
 
 
 @contextmanager
-def entered(cluster: Cluster) -> Iterator[Presence]:
-    """Be known to work with the pool. Raises PoolFull, PoolClosed, ToolFailed."""
+def entered(cluster: Cluster, who: Whereabouts | None = None) -> Iterator[Presence]:
+    """Be known to work with the pool, for the process *who*, or for this one.
+
+    Raises PoolFull, PoolClosed, ToolFailed.
+    """
     _make_image(cluster)
     presence = Presence(cluster)
-    presence.say()
+    presence.say(who or own())
     try:
         # Who only looks at an image is seen by nobody.
         with cluster.image(PRESENCE):

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kiln.ground.journal import Journal
+from kiln.ground.whereabouts import own
 from kiln.pools.errors import PoolClosed, PoolFull, PoolOutOfReach, ToolFailed, VolumeBusy
 from kiln.pools.rbd.entrances import Address
 
@@ -50,7 +51,10 @@ class Removals:
             child = self._taken()
             answer = child.ask(image)
             if answer is not None:
-                self._give_back(child)
+                if answer.get("error") == PoolClosed.__name__:
+                    child.end()  # Ceph may refuse this client alone, for an hour.
+                else:
+                    self._give_back(child)
                 return _told(answer)
             status = child.end()
             log.warning("remover_ended", image=image, status=status)
@@ -91,7 +95,7 @@ class _Child:
         with theirs:
             # What Ceph's library reads of the environment it is to read there as here.
             self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-P", "-m", "kiln.pools.rbd.removal_child", said],
+                [sys.executable, "-P", "-m", "kiln.pools.rbd.removal_child", said, json.dumps(asdict(own()))],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
                 start_new_session=True,
