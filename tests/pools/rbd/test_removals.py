@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -46,10 +47,10 @@ def removals(address):
     made.close()
 
 
-def removers():
-    """The processes of this one that remove images."""
+def removers(address):
+    """The processes of this one that remove images there: other tests' pools may have kept some of their own."""
     everyone = [int(one.name) for one in Path("/proc").iterdir() if one.name.isdecimal()]
-    return sorted(one for one in everyone if is_ours(one) and removes(one))
+    return sorted(one for one in everyone if is_ours(one) and removes(one, address))
 
 
 def is_ours(process):
@@ -57,9 +58,10 @@ def is_ours(process):
     return told_of(process, "stat").rpartition(")")[2].split()[1:2] == [str(os.getpid())]
 
 
-def removes(process):
-    """Whether it removes images still: one that has ended has no words any more."""
-    return "kiln.pools.rbd.removal_child" in told_of(process, "cmdline").split("\0")
+def removes(process, address):
+    """Whether it removes images there still: one that has ended has no words any more."""
+    words = told_of(process, "cmdline").split("\0")
+    return "kiln.pools.rbd.removal_child" in words and json.loads(words[-3])["namespace"] == address.namespace
 
 
 def told_of(process, what):
@@ -70,9 +72,9 @@ def told_of(process, what):
 
 
 @pytest.mark.ceph
-def test_an_image_goes_though_the_process_ends_that_was_asked_to_remove_it(images, removals):
+def test_an_image_goes_though_the_process_ends_that_was_asked_to_remove_it(images, removals, address):
     assert removals.remove("one")
-    (first,) = removers()
+    (first,) = removers(address)
     os.kill(first, signal.SIGSTOP)
     outcome = []
     asked = threading.Thread(target=lambda: outcome.append(removals.remove("two")))
@@ -82,14 +84,14 @@ def test_an_image_goes_though_the_process_ends_that_was_asked_to_remove_it(image
 
     assert outcome == [True]
     assert images.names() == [PRESENCE]
-    (second,) = removers()
+    (second,) = removers(address)
     assert second != first
 
 
 @pytest.mark.ceph
-def test_the_next_image_goes_though_the_process_ended_in_between(images, removals):
+def test_the_next_image_goes_though_the_process_ended_in_between(images, removals, address):
     removals.remove("one")
-    (first,) = removers()
+    (first,) = removers(address)
     os.kill(first, signal.SIGKILL)
 
     assert removals.remove("two")
@@ -98,15 +100,15 @@ def test_the_next_image_goes_though_the_process_ended_in_between(images, removal
 
 
 @pytest.mark.ceph
-def test_who_is_forked_has_a_process_of_its_own_for_it(images, removals):
+def test_who_is_forked_has_a_process_of_its_own_for_it(images, removals, address):
     removals.remove("one")
-    before = removers()
+    before = removers(address)
 
     assert in_child(lambda: removals.remove("two") or os._exit(2)) == 0
 
     assert images.names() == [PRESENCE]
     assert removals.remove("two")  # That it is gone.
-    assert removers() == before
+    assert removers(address) == before
 
 
 @pytest.mark.ceph
@@ -142,13 +144,13 @@ def test_one_that_ceph_refuses_is_asked_no_more(images, removals, address):
 
 
 @pytest.mark.ceph
-def test_nothing_is_left_of_it_when_it_is_closed(images, removals):
+def test_nothing_is_left_of_it_when_it_is_closed(images, removals, address):
     removals.remove("one")
-    assert len(removers()) == 1
+    assert len(removers(address)) == 1
 
     removals.close()
 
-    assert removers() == []
+    assert removers(address) == []
     assert removals.remove("two")
 
 
@@ -157,14 +159,14 @@ def test_it_ends_with_the_process_that_asked(images, address, tmp_path):
     def ask():
         asked = Removals(address)
         asked.remove("one")
-        (first,) = removers()
+        (first,) = removers(address)
         (tmp_path / "pid").write_text(str(first))
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert in_child(ask) == signal.SIGKILL
 
     it = int((tmp_path / "pid").read_text())
-    wait_for(lambda: not removes(it))
+    wait_for(lambda: not removes(it, address))
 
 
 @pytest.mark.ceph
@@ -179,10 +181,11 @@ def test_tells_why_there_is_no_way_to_the_pool(tmp_path):
 
 def test_gives_up_where_no_process_lives_that_could_do_it(monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONHOME", str(tmp_path))  # Where no Python begins.
-    removals = Removals(Address(pool=POOL))
+    address = Address(pool=POOL, namespace="nowhere")
+    removals = Removals(address)
 
     with pytest.raises(ToolFailed, match="what was to remove one ended with 1") as raised:
         removals.remove("one")
 
     assert raised.value.status == 1
-    assert removers() == []
+    assert removers(address) == []

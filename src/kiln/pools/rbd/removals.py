@@ -25,6 +25,7 @@ from kiln.pools.rbd.entrances import Address
 log = Journal("kiln.pools")
 
 _TRIES = 3  #: One of which goes to a child that ended while it had nothing to do.
+_ENDS_WITHIN_S = 30.0  #: Of which it takes five at most for its leave of Ceph.
 _ERRORS = {kind.__name__: kind for kind in (PoolClosed, PoolFull, VolumeBusy)}
 _TOOLS = {kind.__name__: kind for kind in (PoolOutOfReach, ToolFailed)}
 
@@ -115,17 +116,24 @@ class _Child:
             raise
         if not said.endswith(b"\n"):
             return None
-        answer: dict[str, Any] = json.loads(said)
+        try:
+            answer: dict[str, Any] = json.loads(said)
+        except ValueError:  # Ceph's library printed something.
+            return None
         return answer
 
     def end(self) -> int:
-        """Have it end, which does nothing or has ended; how it did."""
+        """Have it end, whatever it does; how it did."""
         # A process that was forked has the line open too, and closing it here would be no end there.
         with contextlib.suppress(OSError):
             self._line.shutdown(socket.SHUT_RDWR)
         self._answers.close()
         self._line.close()
-        return self._process.wait()
+        try:
+            return self._process.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:  # It stands still, and would hold up who waits for it.
+            self._process.kill()
+            return self._process.wait()
 
 
 def _told(answer: dict[str, Any]) -> bool:
