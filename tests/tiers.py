@@ -57,6 +57,7 @@ EXHAUSTIVE = (
     "tests/machines/test_instant.py",
     "tests/machines/test_merging.py",
     "tests/machines/test_moving_encrypted.py::test_a_guest_goes_on_here_and_there_and_its_passphrases_are_told_to_nobody",
+    "tests/machines/test_moving_on_ceph.py",
     "tests/machines/test_network.py",
     "tests/machines/test_qemu.py::test_boots_by_uefi_and_ends_when_the_guest_powers_off",
     "tests/machines/test_qemu.py::test_keeps_what_the_guest_wrote_through_a_reboot_and_a_stop",
