@@ -216,3 +216,16 @@ def test_what_waits_for_a_slow_browser_is_bounded():
         assert len(await viewer.next(1)) < 20_000
 
     asyncio.run(look())
+
+
+def test_who_has_come_is_told_that_it_listens_whatever_happens_in_between():
+    """What may have changed by then is no news to it: all that it shows may be older."""
+
+    async def look():
+        viewer = changes.Viewer()
+        viewer.tell("")
+        assert (await viewer.next(1)).startswith(b"event: listening\n")
+        viewer.tell("")
+        assert (await viewer.next(1)).startswith(b"event: missed\n")
+
+    asyncio.run(look())

@@ -69,7 +69,8 @@ class Viewer:
         if resource and len(self._due) < _WAITING:
             self._due[resource] = "changed"
         else:
-            self._due = {"": "missed"}
+            # Who is yet to be told that all may be older is told nothing else of that.
+            self._due = {"": self._due.get("", "missed")}
         self._bell.set()
 
     def end(self) -> None:
