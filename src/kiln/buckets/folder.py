@@ -38,7 +38,7 @@ _RENAME_NOREPLACE = 1  #: Of linux/fs.h.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: A folder that is empty goes with the last object in it, also where another is just on its way there. Whoever comes
 #: makes it again, so often at the most: somebody would have to be quicker each time.
-_TRIES = 16
+_TRIES = 256
 
 Result = TypeVar("Result")
 
