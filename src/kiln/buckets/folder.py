@@ -38,7 +38,7 @@ _RENAME_NOREPLACE = 1  #: Of linux/fs.h.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: A folder that is empty goes with the last object in it, also where another is just on its way there. Whoever comes
 #: makes it again, so often at the most: somebody would have to be quicker each time.
-_TRIES = 256
+_TRIES = 16
 
 Result = TypeVar("Result")
 
@@ -345,8 +345,10 @@ def _make_way(target: Path, spoken: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ENAMETOOLONG):
             raise
-        if error.errno == errno.EEXIST and _found(Path(error.filename)) is None:
-            return  # Likewise: it was in the way of being made, and is not there to be looked at.
+        if error.errno == errno.EEXIST:
+            found = _found(Path(error.filename))
+            if found is None or stat.S_ISDIR(found.st_mode):
+                return  # Likewise: it was in the way of being made, and gone as it was looked at; it may be back.
         raise ObjectRefused(f"no file can be written to {spoken}: {os.strerror(error.errno)}") from None
 
 
