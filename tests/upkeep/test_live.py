@@ -202,10 +202,8 @@ LATE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "point"), LATE)
-def test_a_host_that_was_given_up_on_the_way_and_wakes_late_has_nothing_go_on(two, name, point):
-    """It stood still at that point, and does what it would have done next, while the instance is others' by then."""
-    instance = going(two)
+def stand_still_at(two, instance, name, point):
+    """Have a host move it, stand still at *point* until it is given up, and wake."""
 
     def wake(passed: str) -> None:
         if passed == point:
@@ -218,6 +216,13 @@ def test_a_host_that_was_given_up_on_the_way_and_wakes_late_has_nothing_go_on(tw
             two.settle()
     finally:
         killpoints.listen(None)
+
+
+@pytest.mark.parametrize(("name", "point"), LATE)
+def test_a_host_that_was_given_up_on_the_way_and_wakes_late_has_nothing_go_on(two, name, point):
+    """It stood still at that point, and does what it would have done next, while the instance is others' by then."""
+    instance = going(two)
+    stand_still_at(two, instance, name, point)
     ran = runs_in(two, instance)
     two.settle()
     end_given_up(two.ports_of(name))  # As its process does first of all, when it comes back.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import pytest
 
 from kiln.declare.states import TaskStatus
@@ -14,14 +12,13 @@ from kiln.machines.port import at_once
 from kiln.pools.errors import VolumeBusy
 from kiln.pools.qcow2 import Qcow2Pool
 from kiln.store import hosts
-from kiln.store.tasks import LeaseLost
 from kiln.tasks.worker import TRIES
 from kiln.upkeep.live import end_left
 from kiln.upkeep.lost_hosts import end_given_up
 from tests.dying import killed_at
 from tests.store.test_hosts import come
 from tests.upkeep.hosts import LITTLE, Two
-from tests.upkeep.test_live import come_whole, going, lose, runs_in, stays
+from tests.upkeep.test_live import come_whole, going, runs_in, stand_still_at, stays
 
 #: Those between which somebody is shut out, or may be.
 POINTS = (
@@ -269,18 +266,7 @@ def test_a_host_that_was_given_up_on_the_way_and_wakes_late_shuts_nobody_out(two
     """The instance was started elsewhere by then, and that machine writes."""
     instance = going(two)
     other = "two" if name == "one" else "one"
-
-    def wake(passed: str) -> None:
-        if passed == point:
-            killpoints.listen(None)
-            two.write(lambda tx: lose(tx, instance, name))
-
-    killpoints.listen(wake)
-    try:
-        with suppress(LeaseLost):
-            two.settle()
-    finally:
-        killpoints.listen(None)
+    stand_still_at(two, instance, name, point)
     two.settle()
     end_given_up(two.ports_of(name))
     two.write(lambda tx: hosts.set_draining(tx, other, is_draining=False))
