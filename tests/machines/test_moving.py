@@ -62,14 +62,19 @@ def begin(two):
     wait_there(two)
 
 
-def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
+def of_two_disks(two, guest_image):
+    """A machine here with a system, and another disk on which something is already."""
     two.disks.bring_in("system", guest_image)
     two.disks.above("a0", "system")
     two.disks.blank("seed")
     subprocess.run(["qemu-io", "-c", "write -q -P 1 0 64k", two.disks.path("seed")], check=True)
     two.disks.above("b0", "seed")
     two.give(two.here, "a0", "b0")
-    machine = two.machine("a0", "b0")
+    return two.machine("a0", "b0")
+
+
+def test_a_guest_that_writes_goes_on_in_another_machine_and_misses_nothing(two, guest_image):
+    machine = of_two_disks(two, guest_image)
     two.here.start(machine)
     begin_to_write(two.here)
     two.give(two.there, "a0", "b0")
@@ -114,13 +119,7 @@ def full(drive):
 
 def test_one_that_waits_for_room_is_woken_by_neither_host_while_it_is_between_them(two, guest_image):
     """QEMU sends it on with that state, and a machine that was let go on for it would run beside the other."""
-    two.disks.bring_in("system", guest_image)
-    two.disks.above("a0", "system")
-    two.disks.blank("seed")
-    subprocess.run(["qemu-io", "-c", "write -q -P 1 0 64k", two.disks.path("seed")], check=True)
-    two.disks.above("b0", "seed")
-    two.give(two.here, "a0", "b0")
-    machine = two.machine("a0", "b0")
+    machine = of_two_disks(two, guest_image)
     machine = replace(machine, drives=[machine.drives[0], full(machine.drives[1])])
     two.here.start(machine)
     with open_session(two.here.folder("i-1").console) as session:
